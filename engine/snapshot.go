@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+
+	"selfprotect/blocklist"
+	"selfprotect/firewall"
+	"selfprotect/policy"
+)
+
+// Snapshot is everything that a screen shows, as it was at one moment. It is
+// immutable: whoever receives it may keep it and read it from any goroutine, and
+// nobody writes to it or to anything it points to.
+type Snapshot struct {
+	Version uint64 // grows by one with each snapshot of this process
+	At      time.Time
+
+	// Base is the mode for watches without one of their own; Ceiling is the
+	// highest mode that is allowed now. CeilingWhy and CeilingBy tell who lowered
+	// it and why; Stopped says that a limit did it, not a person.
+	Base, Ceiling         policy.Mode
+	CeilingWhy, CeilingBy string
+	Stopped               bool
+	ReadOnly              bool   // this process never writes to AWS
+	Holder                string // another process that applies changes now; empty: this one
+
+	Sources []SourceStatus
+	ACLs    []*ACLView
+	// Alerts are newest first, at most the engine's bound.
+	Alerts []*AlertRow
+	// Proposals wait for a decision: highest weight first, then oldest.
+	Proposals []*Proposal
+	// Blocks are every block that is in force or ended lately, newest decision first.
+	Blocks []*BlockView
+	// Log is what was decided and done, newest last, bounded.
+	Log []LogLine
+	// Problems are what is wrong now, worst first; empty when all is well.
+	Problems []Problem
+	// Counts since the start of the process, for the header and for metrics.
+	Counts Counts
+}
+
+// SourceStatus is how an alert source does.
+type SourceStatus struct {
+	Name     string
+	LastOK   time.Time // zero before the first good poll
+	LastTry  time.Time
+	NextPoll time.Time
+	Polling  bool
+	Err      string // one sentence, cleaned; empty when the last poll was good
+	Budget   int    // requests left in this minute; -1 unknown
+	Skipped  int    // alerts and events that could not be understood
+	Unsigned bool   // answers are accepted without signature
+	Watches  []WatchView
+}
+
+// WatchView is a watched rule.
+type WatchView struct {
+	RuleID, Name string
+	Mode         policy.Mode // in effect now
+}
+
+// Owner says whose an entry is.
+type Owner string
+
+const (
+	Ours      Owner = "ours"
+	Foreign   Owner = "foreign"
+	SystemOwn Owner = "default" // the undeletable default deny
+)
+
+// ACLView is one network ACL.
+type ACLView struct {
+	ID, Name, Account, Region, VPC string // Name is cleaned
+	Subnets                        []string
+	ReadAt                         time.Time // zero before the first good read
+	Err                            string    // why the last read failed; empty when it was good
+	Warnings                       []string
+	Entries                        []EntryView // by direction, then number
+	Budgets                        []firewall.Budget
+	// Waiting are the blocks that found no slot, best first, with the reason.
+	Waiting []WaitingView
+	// Drifted are entries of ours that somebody removed.
+	Drifted []DriftView
+	// InFlight counts writes whose outcome is not yet known.
+	InFlight int
+	// Quarantined are numbers that must rest, with the time until.
+	Quarantined map[int]time.Time
+}
+
+// EntryView is one entry with what we know of it.
+type EntryView struct {
+	firewall.Entry
+	Owner Owner
+	// Block is the block behind an entry of ours; empty for one that is about to
+	// be removed.
+	Block   blocklist.ID
+	Expires time.Time
+	// Effect says in words whether a deny takes effect: empty when it does, else
+	// such as "shadowed by allow 5".
+	Effect string
+	// Foreign entries inside our number range are worth a look.
+	InRange bool
+}
+
+// WaitingView is a block without a slot.
+type WaitingView struct {
+	Block     blocklist.ID
+	Prefix    netip.Prefix
+	Direction firewall.Direction
+	Weight    int
+	Why       string
+}
+
+// DriftView is an entry of ours that is gone.
+type DriftView struct {
+	Block     blocklist.ID
+	Prefix    netip.Prefix
+	Direction firewall.Direction
+	Number    int
+	Since     time.Time
+}
+
+// AlertRow is one alert with what became of its addresses.
+type AlertRow struct {
+	blocklist.AlertNote
+	RuleName  string // cleaned
+	Sightings []blocklist.Sighting
+	SeenAt    time.Time // when this program first saw it
+}
+
+// Proposal is a block that waits for a decision, with the exact effect that an
+// approval has now.
+type Proposal struct {
+	blocklist.Block
+	RuleName string
+	// Digest binds an approval to what is shown here: pass it in Decision.Effect.
+	Digest string
+	// Steps are what would happen, one for each ACL and direction.
+	Steps []Step
+	// Blocked says why it cannot be approved right now, such as stale data; empty
+	// when it can.
+	Blocked string
+}
+
+// Step is the effect of an approval on one ACL in one direction.
+type Step struct {
+	ACL       string
+	Direction firewall.Direction
+	Prefix    netip.Prefix
+	// Op is the change that the plan would make, 0 when it would make none.
+	Op     firewall.Op
+	Number int // would be used now; not part of the digest
+	// Displaces is the prefix of ours that loses its slot.
+	Displaces netip.Prefix
+	// Note says why nothing would change: waits for a slot, already denied by
+	// entry 50, shadowed by allow 1.
+	Note string
+	// SlotsAfter is what is left for this direction and family afterwards.
+	SlotsAfter int
+}
+
+// BlockView is a block that was decided.
+type BlockView struct {
+	blocklist.Block
+	RuleName string
+	// Presence says for each ACL and direction where the entry stands.
+	Presence []Presence
+}
+
+// Presence is one entry of a block.
+type Presence struct {
+	ACL       string
+	Direction firewall.Direction
+	Number    int    // 0 when there is none
+	Status    string // present, writing, waiting, covered, drifted, unknown, removed, removing, failed
+	Note      string
+}
+
+// Severity of a log line or problem.
+type Severity string
+
+const (
+	Info    Severity = "info"
+	Warning Severity = "warning"
+	Fault   Severity = "error"
+)
+
+// LogLine is one thing that happened.
+type LogLine struct {
+	Seq       uint64 // of the journal record, 0 when it is not recorded
+	At        time.Time
+	Severity  Severity
+	Event     string // poll, proposed, refused, approved, denied, blocked, unblocked, expired, waiting, drift, fault, mode
+	Text      string // one cleaned line
+	Actor     string
+	Block     blocklist.ID
+	Prefix    netip.Prefix
+	ACL       string
+	Alert     string
+	RuleID    string
+	Direction firewall.Direction
+	Number    int
+	Reason    string
+}
+
+// Problem is something wrong that a person should know.
+type Problem struct {
+	Severity Severity
+	Since    time.Time
+	Text     string // what is wrong, one sentence
+	Hint     string // what to do
+}
+
+// Counts are totals since the start of the process.
+type Counts struct {
+	Polls, Alerts, Proposed, Blocked, Unblocked, Refused, Denied, Writes, Faults int
+}
