@@ -32,3 +32,9 @@ const (
 	// DefaultStale is the age of ACL data after which nothing may be approved.
 	DefaultStale = 2 * time.Minute
 )
+
+// Package functions and methods that callers use:
+//
+//	New(ctx, Config) (*Engine, error)   folds the journal
+//	(*Engine) Run(ctx) error            returns when every goroutine has ended
+//	(*Engine) Updates() <-chan *Snapshot one slot, newest wins; closed when Run returns

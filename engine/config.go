@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"selfprotect/alert"
+	"selfprotect/firewall"
+	"selfprotect/policy"
+)
+
+// Source is where alerts come from.
+type Source interface {
+	// Alerts gives every alert that was created after since or that may still
+	// gain events, each as often as it has something new; it overlaps, so alerts
+	// come again. An alert whose events are not read yet is not Complete and will
+	// come again in a later call. An error ends the iteration and means that the
+	// source could not be read to the end: nothing is concluded from it. An error
+	// with a method RetryIn() time.Duration says how long to leave the source alone.
+	Alerts(ctx context.Context, since time.Time) iter.Seq2[alert.Alert, error]
+}
+
+// Firewall reads and changes network ACLs.
+type Firewall interface {
+	// Read gives the ACLs that could be read; the error joins a
+	// *firewall.TargetError for each of the others.
+	Read(ctx context.Context) ([]firewall.ACL, error)
+	// Do makes one change. A *firewall.RefusedError means that it was not made and
+	// will not be; any other error means that the outcome is unknown.
+	Do(ctx context.Context, aclID string, c firewall.Change) error
+}
+
+// Journal is the compare-and-append event log.
+type Journal interface {
+	// Append writes the records after the one with the number after, all or none,
+	// durable on return. An error with a method Conflict() bool that gives true
+	// says that the log has moved on; any other error means that it is unknown
+	// whether they were written.
+	Append(ctx context.Context, after uint64, records ...[]byte) (uint64, error)
+	Read(ctx context.Context, after uint64, fn func(seq uint64, record []byte) error) error
+	// Lease takes or renews the right to do what name stands for; ttl <= 0 gives it back.
+	Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, owner string, until time.Time, err error)
+}
+
+// Checkpoints keep a fold of the journal so that a start need not read all of
+// it. They are a cache: losing them costs time, nothing else.
+type Checkpoints interface {
+	SaveCheckpoint(ctx context.Context, seq uint64, state []byte) error
+	LoadCheckpoint(ctx context.Context) (seq uint64, state []byte, ok bool, err error)
+}
+
+// Resumer is a Source that wants to know, at the start, which alerts the
+// journal knows already.
+type Resumer interface {
+	Resume(known []alert.Alert)
+}
+
+// SourceHealth is what a source knows of itself beyond its answers.
+type SourceHealth struct {
+	Budget   int // requests left in this minute, -1 unknown
+	Skipped  int
+	Unsigned bool
+}
+
+// ACLConfig is what the engine must know of one ACL.
+type ACLConfig struct {
+	ID, Name  string
+	Low, High int // our number range
+	Quota     int // 0: firewall.DefaultQuota
+}
+
+// AutoLimits stop auto mode. Zero means the default.
+type AutoLimits struct {
+	PerMinute int // blocks for each ACL, default 20
+	PerHour   int // default 60
+}
+
+// Config is what an Engine is made from.
+type Config struct {
+	Source     Source
+	SourceName string
+	// Health is asked after each poll; may be nil.
+	Health func() SourceHealth
+
+	Firewall Firewall
+	ACLs     []ACLConfig
+
+	Journal     Journal
+	Checkpoints Checkpoints // may be nil
+
+	Policy *policy.Policy
+	// Guarded gives the prefixes that must be guarded beside those of the policy
+	// and of the ACLs' VPCs: resolved endpoints, agents, the SSH peer. It is
+	// called at the start and every ten minutes, and may take long. What it gives
+	// is used even when it also gives an error. May be nil.
+	Guarded func(ctx context.Context) ([]policy.Guarded, error)
+
+	PollInterval  time.Duration // 0: DefaultPollInterval
+	ReadInterval  time.Duration // 0: DefaultReadInterval
+	Settle        time.Duration // 0: DefaultSettle
+	RequestExpiry time.Duration // 0: DefaultRequestExpiry
+	Stale         time.Duration // 0: DefaultStale
+	MaxTTL        time.Duration // 0: 30 days
+	DenyMemory    time.Duration // how long a no is remembered; 0: 30 days
+	Limits        AutoLimits
+	MaxAlerts     int // rows kept; 0: 10,000
+
+	// Holder names this process in leases and for other operators: user@host:pid.
+	Holder   string
+	ReadOnly bool // never write to AWS, never take a lease
+}
+
+var errConfig = errors.New("engine is not configured whole")
+
+// withDefaults fills in what is zero and says what is missing.
+func (c Config) withDefaults() (Config, error) {
+	if c.Source == nil || c.Firewall == nil || c.Journal == nil || c.Policy == nil || c.Holder == "" {
+		return c, errConfig
+	}
+	day := 24 * time.Hour
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&c.PollInterval, DefaultPollInterval)
+	def(&c.ReadInterval, DefaultReadInterval)
+	def(&c.Settle, DefaultSettle)
+	def(&c.RequestExpiry, DefaultRequestExpiry)
+	def(&c.Stale, DefaultStale)
+	def(&c.MaxTTL, 30*day)
+	def(&c.DenyMemory, 30*day)
+	if c.Limits.PerMinute <= 0 {
+		c.Limits.PerMinute = 20
+	}
+	if c.Limits.PerHour <= 0 {
+		c.Limits.PerHour = 60
+	}
+	if c.MaxAlerts <= 0 {
+		c.MaxAlerts = 10_000
+	}
+	if c.SourceName == "" {
+		c.SourceName = "alerts"
+	}
+	return c, nil
+}
