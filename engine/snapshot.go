@@ -189,6 +189,8 @@ const (
 
 // LogLine is one thing that happened.
 type LogLine struct {
+	// ID grows by one with each line of this process; a gap means that lines were dropped.
+	ID        uint64
 	Seq       uint64 // of the journal record, 0 when it is not recorded
 	At        time.Time
 	Severity  Severity
