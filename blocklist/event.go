@@ -54,6 +54,8 @@ const (
 	Denied   Kind = "denied"
 	Revoked  Kind = "revoked"
 	Expired  Kind = "expired"
+	// Restored: a person wants entries back that somebody removed.
+	Restored Kind = "restored"
 	// Started and Settled: one write to one ACL.
 	Started Kind = "started"
 	Settled Kind = "settled"
