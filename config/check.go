@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"selfprotect/firewall"
@@ -141,7 +140,7 @@ func (l *loader) complete(a *ACL) {
 func (l *loader) resolve(e *entry[Watch]) {
 	var ids []string
 	for n, ref := range e.value.ACLs {
-		at := append(e.path[:2:2], "acls", strconv.Itoa(n))
+		at := append(e.path[:2:2], "acls", item(n))
 		named := func(a ACL) bool { return a.ID == ref || a.Name == ref }
 		i := slices.IndexFunc(l.config.ACLs, named)
 		switch {

@@ -11,8 +11,12 @@ import (
 // trusts the decoder to have accepted the document.
 type lineIndex map[string]int
 
-// pathKey joins a path; item numbers are decimal.
+// pathKey joins a path.
 func pathKey(path []string) string { return strings.Join(path, "\x00") }
+
+// item is the part of a path that stands for an item of a list, counted from 0.
+// No key that somebody types looks like it.
+func item(n int) string { return "\x01" + strconv.Itoa(n) }
 
 // line gives the line of a path, or of the nearest thing around it.
 func (x lineIndex) line(path ...string) int {
@@ -75,7 +79,7 @@ func (s *lineScanner) element(name []string, array bool) []string {
 			ok = true
 		}
 		if ok {
-			path = append(path, strconv.Itoa(n))
+			path = append(path, item(n))
 		}
 	}
 	return path
@@ -175,7 +179,7 @@ func (s *lineScanner) value(path []string) {
 				return
 			}
 			if c == '[' {
-				s.value(append(path[:len(path):len(path)], strconv.Itoa(i)))
+				s.value(append(path[:len(path):len(path)], item(i)))
 			} else {
 				s.pair(path)
 			}

@@ -64,14 +64,14 @@ func newLoader(opts Options) *loader {
 }
 
 func (l *loader) addWatch() *entry[Watch] {
-	e := &entry[Watch]{value: Watch{Weight: 10}, path: []string{"watch", strconv.Itoa(len(l.watches))}}
+	e := &entry[Watch]{value: Watch{Weight: 10}, path: []string{"watch", item(len(l.watches))}}
 	l.watches = append(l.watches, e)
 	return e
 }
 
 func (l *loader) addACL() *entry[ACL] {
 	e := &entry[ACL]{value: ACL{Directions: []firewall.Direction{firewall.Egress}, Numbers: Range{1, 99}},
-		path: []string{"acl", strconv.Itoa(len(l.acls))}}
+		path: []string{"acl", item(len(l.acls))}}
 	l.acls = append(l.acls, e)
 	return e
 }
@@ -90,7 +90,7 @@ func (l *loader) mistakes(key string, path []string, ms []mistake) {
 	for _, m := range ms {
 		at := path
 		if m.item >= 0 {
-			at = append(path[:len(path):len(path)], strconv.Itoa(m.item))
+			at = append(path[:len(path):len(path)], item(m.item))
 		}
 		l.refuse(Problem{l.config.File, l.lines.line(at...), key, m.message, m.suggestion})
 	}
@@ -185,7 +185,7 @@ func (l *loader) elements(name string, path []string, v any, add func() *element
 		return
 	}
 	for i, t := range tables {
-		e, at := add(), append(path[:len(path):len(path)], strconv.Itoa(i))
+		e, at := add(), append(path[:len(path):len(path)], item(i))
 		if _, ok := t[e.required]; !ok {
 			l.mistakes(name+"."+e.required, at, wrong("is missing"))
 		}
