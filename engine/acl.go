@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"selfprotect/alert"
+	"selfprotect/blocklist"
+	"selfprotect/firewall"
+)
+
+// aclState is what the loop knows of one ACL.
+type aclState struct {
+	cfg    ACLConfig
+	live   firewall.ACL // as read, with our own answered writes since
+	readAt time.Time    // when the read was begun; zero before the first
+	err    string       // why the last read failed
+	quota  int          // learned down from the service
+
+	held       bool   // we hold the lease
+	holder     string // who holds it when we do not
+	leaseUntil time.Time
+	renewAt    time.Time
+
+	answers map[string]blocklist.Answer // by write id
+	since   map[string]sighted
+	told    map[string]bool // writes whose line was printed
+
+	failures  int       // writes that failed in a row
+	denied    int       // of these, for want of permission
+	retryAt   time.Time // no write before
+	fault     string    // what the last write's failure means
+	calls     []time.Time
+	waiting   map[string]string // block -> why, as last told
+	plan      firewall.Plan
+	planRev   uint64
+	planReady bool
+}
+
+// sighted is since when every read shows the entry of a write, or lacks it.
+type sighted struct {
+	there bool
+	at    time.Time
+}
+
+func newACLState(c ACLConfig) *aclState {
+	return &aclState{cfg: c, answers: map[string]blocklist.Answer{}, since: map[string]sighted{},
+		told: map[string]bool{}, waiting: map[string]string{}}
+}
+
+func (l *loop) acl(id string) *aclState {
+	for _, a := range l.acls {
+		if a.cfg.ID == id {
+			return a
+		}
+	}
+	return nil
+}
+
+// toFirewall gives the list of an ACL in which an address of that direction is
+// looked at.
+func toFirewall(d alert.Direction) firewall.Direction {
+	if d == alert.Inbound {
+		return firewall.Ingress
+	}
+	return firewall.Egress
+}
+
+func toAlert(d firewall.Direction) alert.Direction {
+	if d == firewall.Ingress {
+		return alert.Inbound
+	}
+	return alert.Outbound
+}
+
+// graceAfterUnknown is how long a prefix whose create was answered ambiguously is
+// looked for before it is created at another number.
+const graceAfterUnknown = time.Minute
+
+// limits are the bounds of a plan for an ACL now.
+func (l *loop) limits(a *aclState, t time.Time) firewall.Limits {
+	lim := firewall.Limits{Quota: a.cfg.Quota, Low: a.cfg.Low, High: a.cfg.High,
+		Resting: map[firewall.Direction]map[int]bool{}, Pending: map[firewall.Direction]map[firewall.Family]int{}}
+	if a.quota > 0 {
+		lim.Quota = a.quota
+	}
+	if len(l.guard.Entries()) > 0 {
+		lim.Guard = l.policy.Guard
+	}
+	for _, o := range l.list.Owned(t, a.cfg.ID, l.cfg.Settle) {
+		lim.Owned = append(lim.Owned, firewall.Owned{Direction: toFirewall(o.Direction), Number: o.Number, Prefixes: o.Prefixes})
+	}
+	for d, numbers := range l.list.Resting(t, a.cfg.ID, l.rules()) {
+		dir := toFirewall(d)
+		lim.Resting[dir] = map[int]bool{}
+		for n := range numbers {
+			lim.Resting[dir][n] = true
+		}
+	}
+	for _, w := range l.list.Pending(a.cfg.ID) {
+		dir := toFirewall(w.Direction)
+		if w.Op == blocklist.OpCreate && !a.shows(dir, w.Number, w.Prefix) {
+			if lim.Pending[dir] == nil {
+				lim.Pending[dir] = map[firewall.Family]int{}
+			}
+			lim.Pending[dir][firewall.FamilyOf(w.Prefix)]++
+		}
+	}
+	return lim
+}
+
+// shows says whether the ACL has a deny of all protocols for p at a number.
+func (a *aclState) shows(dir firewall.Direction, number int, p netip.Prefix) bool {
+	return slices.ContainsFunc(a.live.Entries, func(e firewall.Entry) bool {
+		return e.Direction == dir && e.Number == number && e.Prefix == p && e.Deny && e.Protocol == firewall.AllProtocols
+	})
+}
+
+// wanted gives the candidates for an ACL. One whose write may still land is held
+// back: it is looked for first.
+func (l *loop) wanted(a *aclState, t time.Time) []firewall.Candidate {
+	type key struct {
+		dir firewall.Direction
+		p   netip.Prefix
+	}
+	held := map[key]bool{}
+	for _, w := range l.list.Pending(a.cfg.ID) {
+		dir := toFirewall(w.Direction)
+		if w.Op == blocklist.OpDelete || a.shows(dir, w.Number, w.Prefix) {
+			continue
+		}
+		if a.answers[w.ID].Done || t.Sub(w.At) < graceAfterUnknown {
+			held[key{dir, w.Prefix}] = true
+		}
+	}
+	var out []firewall.Candidate
+	for _, c := range l.list.Wanted(t) {
+		dir := toFirewall(c.Direction)
+		if c.ACL != a.cfg.ID || held[key{dir, c.Prefix}] {
+			continue
+		}
+		out = append(out, toCandidate(c))
+	}
+	return out
+}
+
+func toCandidate(c blocklist.Candidate) firewall.Candidate {
+	return firewall.Candidate{Direction: toFirewall(c.Direction), Prefix: c.Prefix, Weight: c.Weight,
+		Since: c.Since, Reason: c.Reason, Ref: string(c.Block)}
+}
+
+// planFor gives the plan for an ACL, made anew when anything has changed.
+func (l *loop) planFor(a *aclState, t time.Time) firewall.Plan {
+	if !a.planReady || a.planRev != l.view.rev {
+		a.plan = firewall.Diff(a.live, l.wanted(a, t), l.limits(a, t))
+		a.planRev, a.planReady = l.view.rev, true
+	}
+	return a.plan
+}
+
+// replan says that the ACL or the time has changed.
+func (l *loop) replan() {
+	l.view.rev++
+	l.view.dirty = true
+}
+
+// readACL takes a fresh read of an ACL: what it proves is recorded by the caller.
+func (a *aclState) take(acl firewall.ACL, began time.Time, pending []blocklist.PendingWrite) blocklist.Reading {
+	acl.Sort()
+	a.live, a.readAt, a.err = acl, began, ""
+	rd := blocklist.Reading{ACL: a.cfg.ID, At: began, Seen: map[blocklist.Slot]netip.Prefix{}, Since: map[string]time.Time{}}
+	for _, e := range acl.Entries {
+		if e.Deny && e.Protocol == firewall.AllProtocols && e.Prefix.IsValid() && !e.Default() {
+			rd.Seen[blocklist.Slot{Direction: toAlert(e.Direction), Number: e.Number}] = e.Prefix
+		}
+	}
+	for _, w := range pending {
+		if began.Before(w.At) || began.Before(a.answers[w.ID].At) {
+			continue
+		}
+		there := rd.Seen[blocklist.Slot{Direction: w.Direction, Number: w.Number}] == w.Prefix
+		if s, ok := a.since[w.ID]; !ok || s.there != there {
+			a.since[w.ID] = sighted{there: there, at: began}
+		}
+		rd.Since[w.ID] = a.since[w.ID].at
+	}
+	return rd
+}
+
+// optimistic puts an answered change into the picture until the next read, so
+// that the rest of a batch can be planned without a read between.
+func (a *aclState) optimistic(c firewall.Change) {
+	entries := slices.DeleteFunc(slices.Clone(a.live.Entries), func(e firewall.Entry) bool {
+		return e.Direction == c.Direction && e.Number == c.Number
+	})
+	if c.Op != firewall.Delete {
+		entries = append(entries, c.Entry())
+	}
+	a.live.Entries = entries
+	a.live.Sort()
+}
+
+// forget drops what was kept for a write that is settled.
+func (a *aclState) forget(id string) {
+	delete(a.answers, id)
+	delete(a.since, id)
+	delete(a.told, id)
+}

@@ -1,0 +1,319 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"selfprotect/alert"
+	"selfprotect/blocklist"
+	"selfprotect/policy"
+)
+
+// poller iterates over the source when the loop tells it to.
+type poller struct {
+	source Source
+	start  chan time.Time // since
+	items  chan pollItem
+}
+
+// pollItem is one alert, or the end of a poll.
+type pollItem struct {
+	alert *alert.Alert
+	done  bool
+	err   error
+	began time.Time
+	// open is the time of the oldest alert that was not read to its end; zero
+	// when all were.
+	open time.Time
+}
+
+// pollQueue is how many alerts may wait for the loop; while it writes one batch
+// to the journal the next gathers.
+const pollQueue = 256
+
+func newPoller(s Source) *poller {
+	return &poller{source: s, start: make(chan time.Time, 1), items: make(chan pollItem, pollQueue)}
+}
+
+func (p *poller) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case since := <-p.start:
+			p.poll(ctx, since)
+		}
+	}
+}
+
+func (p *poller) poll(ctx context.Context, since time.Time) {
+	end := pollItem{done: true, began: now()}
+	waiting := map[string]time.Time{}
+	for a, err := range p.source.Alerts(ctx, since) {
+		if err != nil {
+			end.err = err
+			break
+		}
+		if a.Complete {
+			delete(waiting, a.ID)
+		} else {
+			waiting[a.ID] = a.CreatedAt
+		}
+		if !p.send(ctx, pollItem{alert: &a}) {
+			return
+		}
+	}
+	for _, t := range waiting {
+		if end.open.IsZero() || t.Before(end.open) {
+			end.open = t
+		}
+	}
+	p.send(ctx, end)
+}
+
+func (p *poller) send(ctx context.Context, it pollItem) bool {
+	select {
+	case p.items <- it:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// startPoll begins a poll when it is time.
+func (l *loop) startPoll(t time.Time) {
+	if l.source.Polling || t.Before(l.source.NextPoll) {
+		return
+	}
+	since := l.list.Mark(l.cfg.SourceName)
+	if since.IsZero() {
+		since = t // the source's overlap reaches back from here
+	}
+	l.source.Polling, l.source.LastTry = true, t
+	l.view.dirty = true
+	l.poller.start <- since
+}
+
+// pollNow makes the next poll and the next read due.
+func (l *loop) pollNow() {
+	t := now()
+	if !l.source.Polling && l.failures == 0 {
+		l.source.NextPoll = t
+	}
+	l.reads.due = t
+}
+
+// polled takes one item of the poller, and with it all alerts that wait behind.
+func (l *loop) polled(ctx context.Context, it pollItem) {
+	var batch []alert.Alert
+	for {
+		if it.done {
+			l.observe(ctx, batch)
+			l.pollEnded(ctx, it)
+			return
+		}
+		batch = append(batch, *it.alert)
+		select {
+		case it = <-l.poller.items:
+			continue
+		default:
+		}
+		l.observe(ctx, batch)
+		return
+	}
+}
+
+// finding is an alert with its indicators.
+type finding struct {
+	alert      alert.Alert
+	indicators []alert.Indicator
+}
+
+// observe records alerts in chunks in which no two speak of the same alert or
+// address, so that each is judged on what is durable.
+func (l *loop) observe(ctx context.Context, alerts []alert.Alert) {
+	var chunk []finding
+	ids, addrs := map[string]bool{}, map[netip.Addr]bool{}
+	flush := func() {
+		if len(chunk) > 0 {
+			l.observeChunk(ctx, chunk)
+		}
+		chunk = nil
+		clear(ids)
+		clear(addrs)
+	}
+	for _, a := range alerts {
+		f := finding{alert: a, indicators: alert.Indicators(a)}
+		clash := ids[a.ID]
+		for _, in := range f.indicators {
+			clash = clash || addrs[in.Addr]
+		}
+		if clash {
+			flush()
+		}
+		ids[a.ID] = true
+		for _, in := range f.indicators {
+			addrs[in.Addr] = true
+		}
+		chunk = append(chunk, f)
+	}
+	flush()
+}
+
+func (l *loop) observeChunk(ctx context.Context, chunk []finding) {
+	err := l.record(ctx, func() ([]blocklist.Event, error) {
+		t := now()
+		var events []blocklist.Event
+		gate := autoGate{loop: l, now: t, used: map[string]int{}}
+		for _, f := range chunk {
+			events = append(events, l.list.Note(t, f.alert, noteFor(f))...)
+			for _, in := range f.indicators {
+				v := gate.limit(l.policy.Judge(f.alert, in))
+				evs := l.list.Observe(t, f.alert, in, v)
+				gate.count(evs, v)
+				events = append(events, evs...)
+			}
+		}
+		if gate.stop != "" {
+			events = append(events, blocklist.Event{Kind: blocklist.ModeSet, At: t, Actor: blocklist.EngineActor, Mode: policy.Review, Reason: gate.stop})
+		}
+		return events, nil
+	})
+	if err != nil {
+		l.note(err)
+		l.pollBroken = true // what was not recorded must be read again
+	}
+}
+
+func noteFor(f finding) string {
+	if len(f.indicators) == 0 && f.alert.Complete {
+		return "no address in it"
+	}
+	return ""
+}
+
+// autoGate stops auto mode at its limits.
+type autoGate struct {
+	loop *loop
+	now  time.Time
+	used map[string]int // approvals of this chunk by ACL
+	stop string
+}
+
+// limit turns auto into ask when a limit is reached.
+func (g *autoGate) limit(v policy.Verdict) policy.Verdict {
+	if v.Action != policy.Block {
+		return v
+	}
+	lim := g.loop.cfg.Limits
+	for _, t := range v.Targets {
+		minute := g.loop.list.AutoSince(g.now, time.Minute, t.ACL) + g.used[t.ACL]
+		hour := g.loop.list.AutoSince(g.now, time.Hour, t.ACL) + g.used[t.ACL]
+		switch {
+		case minute >= lim.PerMinute:
+			g.stop = fmt.Sprintf("auto mode reached its limit of %d blocks a minute on %s", lim.PerMinute, t.ACL)
+		case hour >= lim.PerHour:
+			g.stop = fmt.Sprintf("auto mode reached its limit of %d blocks an hour on %s", lim.PerHour, t.ACL)
+		}
+	}
+	if g.stop != "" {
+		v.Action = policy.Ask
+		v.Reasons = append([]string{g.stop}, v.Reasons...)
+	}
+	return v
+}
+
+func (g *autoGate) count(events []blocklist.Event, v policy.Verdict) {
+	for _, e := range events {
+		if e.Kind == blocklist.Approved {
+			for _, t := range v.Targets {
+				g.used[t.ACL]++
+			}
+		}
+	}
+}
+
+// markEvery is how far the mark moves before it is recorded; the source's overlap
+// covers what lies between.
+const markEvery = 5 * time.Minute
+
+// pollEnded settles the poll: the mark moves only when everything was read and
+// recorded.
+func (l *loop) pollEnded(ctx context.Context, it pollItem) {
+	t := now()
+	broken := l.pollBroken
+	l.pollBroken = false
+	l.source.Polling = false
+	l.view.dirty = true
+	l.view.counts.Polls++
+	if h := l.cfg.Health; h != nil {
+		s := h()
+		l.source.Budget, l.source.Skipped, l.source.Unsigned = s.Budget, s.Skipped, s.Unsigned
+	}
+	if it.err != nil {
+		l.pollFailed(t, it.err)
+		return
+	}
+	if l.failures > 0 {
+		l.line(LogLine{Severity: Info, Event: "poll", Text: "the alert source answers again"})
+	}
+	l.failures = 0
+	l.source.Err, l.source.LastOK = "", t
+	l.source.NextPoll = latest(t, it.began.Add(l.cfg.PollInterval))
+	l.line(LogLine{Severity: Info, Event: "poll", Text: "polled"})
+	if broken {
+		return
+	}
+	through := it.began
+	if !it.open.IsZero() && it.open.Before(through) {
+		through = it.open
+	}
+	if through.Sub(l.list.Mark(l.cfg.SourceName)) < markEvery {
+		return
+	}
+	l.note(l.record(ctx, func() ([]blocklist.Event, error) {
+		return []blocklist.Event{{Kind: blocklist.Marked, At: t, Actor: blocklist.EngineActor, Source: l.cfg.SourceName, Through: through.UTC()}}, nil
+	}))
+}
+
+// maxBackoff is the longest pause after failures of the source or of reads.
+const maxBackoff = time.Minute
+
+func (l *loop) pollFailed(t time.Time, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	l.failures++
+	wait := backoff(l.cfg.PollInterval, l.failures)
+	var r interface{ RetryIn() time.Duration }
+	if errors.As(err, &r) && r.RetryIn() > wait {
+		wait = min(r.RetryIn(), 5*time.Minute)
+	}
+	l.source.NextPoll = t.Add(wait)
+	text := string(alert.Clean(err.Error()))
+	if text != l.source.Err {
+		l.view.counts.Faults++
+		l.line(LogLine{Severity: Fault, Event: "fault", Text: "alerts could not be read", Reason: text})
+	}
+	l.source.Err = text
+}
+
+// backoff doubles a pause for each failure, up to maxBackoff or the pause itself
+// when that is longer.
+func backoff(d time.Duration, failures int) time.Duration {
+	bound := max(d, maxBackoff)
+	for range min(failures-1, 10) {
+		d *= 2
+	}
+	return min(max(d, time.Second), bound)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

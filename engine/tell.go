@@ -1,0 +1,235 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"selfprotect/alert"
+	"selfprotect/blocklist"
+	"selfprotect/firewall"
+	"selfprotect/policy"
+)
+
+// maxLines bounds the log that a snapshot carries.
+const maxLines = 1_000
+
+// line adds one line to the log. Of several polls in a row only the last stays.
+func (l *loop) line(ln LogLine) {
+	v := &l.view
+	v.lineID++
+	ln.ID = v.lineID
+	if ln.At.IsZero() {
+		ln.At = now()
+	}
+	if n := len(v.lines); n > 0 && ln.Event == "poll" && v.lines[n-1].Event == "poll" && ln.Severity == v.lines[n-1].Severity {
+		v.lines[n-1] = ln
+	} else {
+		v.lines = append(v.lines, ln)
+	}
+	if len(v.lines) > maxLines+maxLines/4 {
+		v.lines = slices.Clone(v.lines[len(v.lines)-maxLines:])
+	}
+	v.linesChanged = true
+	v.dirty = true
+}
+
+// tell makes a line of a recorded event. Events of a start are history, not news.
+func (l *loop) tell(seq uint64, e blocklist.Event) {
+	ln := LogLine{Seq: seq, At: e.At, Severity: Info, Actor: clean(e.Actor), Reason: clean(e.Reason), Block: e.Block}
+	var b blocklist.Block
+	if e.Block != "" {
+		b, _ = l.list.Block(e.Block)
+		ln.Prefix, ln.RuleID, ln.Direction = b.Prefix, b.RuleID, toFirewall(b.Direction)
+		if len(b.Targets) == 1 {
+			ln.ACL = b.Targets[0].ACL
+		}
+		if len(b.Alerts) > 0 {
+			ln.Alert = b.Alerts[0]
+		}
+	}
+	c := &l.view.counts
+	bump := func(n *int) { l.bump(n, e) }
+	switch e.Kind {
+	case blocklist.Observed:
+		bump(&c.Alerts)
+		return
+	case blocklist.Sighted:
+		if e.Sighting.Outcome == blocklist.OutcomeRefused {
+			bump(&c.Refused)
+			l.tellRefused(ln, e)
+		}
+		return
+	case blocklist.Proposed:
+		bump(&c.Proposed)
+		ln.Event, ln.Text = "proposed", fmt.Sprintf("%s %s proposed", b.Prefix, b.Direction)
+		ln.Reason = first(b.Reasons)
+	case blocklist.Approved:
+		ln.Event, ln.Text = "approved", fmt.Sprintf("%s approved by %s until %s", b.Prefix, ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
+	case blocklist.Denied:
+		bump(&c.Denied)
+		ln.Event, ln.Text = "denied", fmt.Sprintf("%s denied by %s", b.Prefix, ln.Actor)
+	case blocklist.Revoked:
+		ln.Event, ln.Text = "revoked", fmt.Sprintf("%s revoked by %s", b.Prefix, ln.Actor)
+	case blocklist.Restored:
+		ln.Event, ln.Text = "approved", fmt.Sprintf("%s to be put back, says %s", b.Prefix, ln.Actor)
+	case blocklist.Expired:
+		ln.Event, ln.Text = "expired", fmt.Sprintf("%s expired", b.Prefix)
+	case blocklist.ModeSet:
+		ln.Event, ln.Text = "mode", fmt.Sprintf("mode %s, says %s", e.Mode, ln.Actor)
+		if e.Actor == blocklist.EngineActor {
+			ln.Severity, ln.Text = Warning, "auto mode stopped itself; mode review"
+		}
+	case blocklist.Drifted, blocklist.Returned:
+		l.tellDrift(&ln, e)
+	case blocklist.Started:
+		l.view.started[e.WriteID] = *e.Write
+		return
+	case blocklist.Settled:
+		l.tellSettled(ln, e)
+		return
+	default:
+		return
+	}
+	l.line(ln)
+}
+
+// bump counts an event, unless it is history.
+func (l *loop) bump(n *int, e blocklist.Event) {
+	if !e.At.Before(l.startedAt) {
+		*n++
+	}
+}
+
+func (l *loop) tellRefused(ln LogLine, e blocklist.Event) {
+	s := e.Sighting
+	ln.Event, ln.Severity = "refused", Warning
+	ln.Prefix = netip.PrefixFrom(s.Addr, s.Addr.BitLen())
+	ln.Direction, ln.Alert = toFirewall(s.Direction), s.Alert
+	if st, ok := l.list.Alert(s.Alert); ok {
+		ln.RuleID = st.Note.RuleID
+	}
+	ln.Reason = first(s.Reasons)
+	ln.Text = fmt.Sprintf("%s refused", s.Addr)
+	l.line(ln)
+}
+
+func (l *loop) tellDrift(ln *LogLine, e blocklist.Event) {
+	w := e.Write
+	ln.Event, ln.ACL, ln.Number, ln.Prefix, ln.Direction = "drift", w.ACL, w.Number, w.Prefix, toFirewall(w.Direction)
+	ln.Severity, ln.Text = Warning, fmt.Sprintf("entry %d (%s) of %s was removed by somebody else; it waits for a decision", w.Number, w.Prefix, w.ACL)
+	if e.Kind == blocklist.Returned {
+		ln.Severity, ln.Text = Info, fmt.Sprintf("entry %d (%s) of %s is there after all", w.Number, w.Prefix, w.ACL)
+	}
+}
+
+// tellSettled tells of a write that is settled.
+func (l *loop) tellSettled(ln LogLine, e blocklist.Event) {
+	w, ok := l.view.started[e.WriteID]
+	if !ok {
+		return
+	}
+	a := l.acl(w.ACL)
+	told := a != nil && a.told[e.WriteID]
+	if e.Outcome != blocklist.Unknown {
+		delete(l.view.started, e.WriteID)
+		if a != nil {
+			a.forget(e.WriteID)
+		}
+	}
+	l.fillWrite(&ln, w)
+	switch {
+	case e.Outcome == blocklist.Present && w.Op != blocklist.OpDelete:
+		l.bump(&l.view.counts.Blocked, e)
+		ln.Event, ln.Text = "blocked", fmt.Sprintf("%s denied by entry %d of %s (%s), read back", w.Prefix, w.Number, w.ACL, ln.Direction)
+		if w.Op == blocklist.OpReplace {
+			ln.Text += " in place of " + w.Old.String()
+		}
+	case e.Outcome == blocklist.Absent && w.Op == blocklist.OpDelete && !told:
+		l.bump(&l.view.counts.Unblocked, e)
+		ln.Event, ln.Text = "unblocked", removedText(w)
+	case e.Outcome == blocklist.Absent && w.Op != blocklist.OpDelete:
+		ln.Event, ln.Severity, ln.Text = "fault", Warning, fmt.Sprintf("%s of %s at number %d of %s did not take effect", w.Op, w.Prefix, w.Number, w.ACL)
+	default:
+		return
+	}
+	l.line(ln)
+}
+
+func (l *loop) fillWrite(ln *LogLine, w blocklist.Write) {
+	ln.ACL, ln.Number, ln.Prefix, ln.Direction = w.ACL, w.Number, w.Prefix, toFirewall(w.Direction)
+	if b, ok := l.blockFor(w.ACL, w.Direction, w.Prefix); ok {
+		ln.Block, ln.RuleID = b.ID, b.RuleID
+		if len(b.Alerts) > 0 {
+			ln.Alert = b.Alerts[0]
+		}
+	}
+}
+
+func removedText(w blocklist.Write) string {
+	return fmt.Sprintf("%s: entry %d of %s removed, read back", w.Prefix, w.Number, w.ACL)
+}
+
+// tellRemoved tells of deletes that the service carried out and that a read
+// confirms, though the settle window has not passed.
+func (l *loop) tellRemoved(a *aclState, rd blocklist.Reading) {
+	for _, w := range l.list.Pending(a.cfg.ID) {
+		there := rd.Seen[blocklist.Slot{Direction: w.Direction, Number: w.Number}] == w.Prefix
+		if w.Op != blocklist.OpDelete || there || !a.answers[w.ID].Done || a.told[w.ID] || rd.At.Before(a.answers[w.ID].At) {
+			continue
+		}
+		a.told[w.ID] = true
+		l.view.counts.Unblocked++
+		ln := LogLine{Severity: Info, Event: "unblocked", Text: removedText(w.Write)}
+		l.fillWrite(&ln, w.Write)
+		l.line(ln)
+	}
+}
+
+// tellWaiting tells once of each block that found no slot.
+func (l *loop) tellWaiting(a *aclState, plan firewall.Plan) {
+	seen := map[string]bool{}
+	for _, left := range plan.Left {
+		key := left.Candidate.Direction.String() + " " + left.Candidate.Ref
+		seen[key] = true
+		if a.waiting[key] != "" {
+			continue
+		}
+		a.waiting[key] = left.Why
+		ln := LogLine{Severity: Warning, Event: "waiting", ACL: a.cfg.ID, Prefix: left.Candidate.Prefix, Direction: left.Candidate.Direction,
+			Block: blocklist.ID(left.Candidate.Ref), Reason: left.Why, Text: fmt.Sprintf("%s waits on %s", left.Candidate.Prefix, a.cfg.ID)}
+		if b, ok := l.list.Block(ln.Block); ok {
+			ln.RuleID, ln.Alert = b.RuleID, first(b.Alerts)
+		}
+		l.line(ln)
+	}
+	for key := range a.waiting {
+		if !seen[key] {
+			delete(a.waiting, key)
+		}
+	}
+}
+
+// blockFor finds the block in force, else the newest, behind an entry.
+func (l *loop) blockFor(acl string, d alert.Direction, p netip.Prefix) (blocklist.Block, bool) {
+	var best blocklist.Block
+	found := false
+	for _, b := range l.view.byPrefix(l)[p] {
+		if !slices.ContainsFunc(b.Targets, func(t policy.Target) bool { return t.ACL == acl && slices.Contains(t.Directions, d) }) {
+			continue
+		}
+		if !found || b.State == blocklist.Active && best.State != blocklist.Active || b.State == best.State && b.DecidedAt.After(best.DecidedAt) {
+			best, found = b, true
+		}
+	}
+	return best, found
+}
+
+func clean(s string) string { return string(alert.Clean(s)) }
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
