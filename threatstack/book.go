@@ -18,7 +18,7 @@ const (
 
 // tracked is what is remembered of one alert.
 type tracked struct {
-	a        alert.Alert // without events; kept while they are still to be read
+	a        alert.Alert // without events
 	id, rule string
 	born     time.Time // creation, or when first seen
 	complete bool      // events were read at least once
@@ -28,6 +28,9 @@ type tracked struct {
 	tries    int       // failures in a row
 	digest   [sha256.Size]byte
 	listing  uint64 // the last listing that named it
+	poll     uint64 // the last poll that delivered it
+	thin     bool   // resumed without its content
+	again    bool   // to be delivered anew
 }
 
 // book remembers the alerts that a list may name again, so that each is delivered
@@ -38,6 +41,7 @@ type book struct {
 	paused  map[string]*listing // by rule: lists that were cut off
 	widened map[string]bool     // by rule: a first list was read to its end
 	listing uint64
+	polls   uint64
 	waiting int // alerts in the book with events still unread
 }
 
@@ -85,7 +89,6 @@ func (b *book) done(t *tracked, now time.Time, digest [sha256.Size]byte) {
 	if !t.covered {
 		t.due = b.nextRead(t.born, now)
 	}
-	t.release()
 }
 
 // failed records that the events of t could not be read, and says whether t is
@@ -105,14 +108,48 @@ func (b *book) drop(t *tracked) {
 		b.waiting--
 	}
 	t.complete, t.due = true, time.Time{}
-	t.release()
 }
 
-// release forgets the content of an alert that is not read again.
-func (t *tracked) release() {
-	if t.due.IsZero() {
-		t.a = alert.Alert{}
+// refresh takes over what the list says now of an alert, and says whether its
+// fields changed; then its events are due too.
+func (t *tracked) refresh(a alert.Alert, now time.Time) (changed bool) {
+	changed = !t.thin && !slices.Equal(t.a.Fields, a.Fields)
+	if t.thin || changed {
+		t.covered = covers(a)
 	}
+	if t.thin && t.complete && t.covered {
+		t.due = time.Time{}
+	}
+	if changed {
+		t.due, t.digest = now, [sha256.Size]byte{}
+	}
+	t.a, t.thin = a, false
+	return changed
+}
+
+// redo makes everything that the last poll delivered new again.
+func (b *book) redo(now time.Time) {
+	for _, t := range b.alerts {
+		if b.polls == 0 || t.poll != b.polls {
+			continue
+		}
+		if t.complete {
+			b.waiting++
+		}
+		t.complete, t.again, t.due, t.tries, t.digest = false, true, now, 0, [sha256.Size]byte{}
+	}
+}
+
+// anew gives the alerts that redo marked, sorted by id.
+func (b *book) anew() []*tracked {
+	var out []*tracked
+	for _, t := range b.alerts {
+		if t.again {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(x, y *tracked) int { return cmp.Compare(x.id, y.id) })
+	return out
 }
 
 // schedule plans the alerts that were known before this process began. since is
@@ -129,7 +166,6 @@ func (b *book) schedule(since, now time.Time) {
 		case !t.covered:
 			t.due = b.nextRead(t.born, since)
 		}
-		t.release()
 	}
 }
 
@@ -178,7 +214,7 @@ func rank(t *tracked) int {
 // last whole listing, and are older than every later listing will reach.
 func (b *book) forget(rule string, listing uint64, from time.Time) {
 	for id, t := range b.alerts {
-		if t.rule == rule && t.due.IsZero() && !t.resumed && t.listing < listing && t.born.Before(from) {
+		if t.rule == rule && t.due.IsZero() && !t.resumed && !t.again && t.listing < listing && t.born.Before(from) {
 			delete(b.alerts, id)
 		}
 	}

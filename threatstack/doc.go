@@ -23,5 +23,7 @@
 // it cuts off goes on from the page it had reached.
 //
 // A poll that yields an error was not read to the end, and the mark must not
-// move. Nothing is lost: what was delivered is remembered, the rest comes again.
+// move. Nothing is lost: what was delivered is remembered, the rest comes again,
+// and a consumer that could not keep what was delivered asks for it with
+// [Client.Again].
 package threatstack

@@ -216,10 +216,4 @@ func serverText(body []byte) string {
 }
 
 // clip cleans s and cuts it to n runes.
-func clip(s string, n int) string {
-	r := []rune(string(alert.Clean(head(s, 4*n+16))))
-	if len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return string(r)
-}
+func clip(s string, n int) string { return string(alert.CleanN(head(s, 4*n+16), n)) }

@@ -3,10 +3,7 @@ package threatstack
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
-
-	"selfprotect/alert"
 )
 
 // listing is the way through the pages of one list. It outlives the poll when the
@@ -130,7 +127,7 @@ func (p *poll) take(rule string, l *listing, els []json.RawMessage) error {
 		}
 		if t := c.book.alerts[a.ID]; t != nil {
 			t.listing = l.id
-			if !t.refresh(a) {
+			if !t.refresh(a, p.begun) {
 				continue
 			}
 		} else if c.book.waiting <= maxWaiting {
@@ -147,18 +144,4 @@ func (p *poll) take(rule string, l *listing, els []json.RawMessage) error {
 		}
 	}
 	return nil
-}
-
-// refresh takes over what the list says now of an alert that is still of
-// interest, and says whether its fields changed.
-func (t *tracked) refresh(a alert.Alert) bool {
-	if t.due.IsZero() && !t.resumed {
-		return false
-	}
-	changed := !slices.Equal(t.a.Fields, a.Fields)
-	t.a = a
-	if changed {
-		t.covered = covers(a)
-	}
-	return changed
 }

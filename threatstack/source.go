@@ -31,6 +31,8 @@ var errStopped = errors.New("stopped")
 // when the last poll began that ended without error; zero means now. An error
 // comes last and means that the poll was not whole. An alert whose events could
 // not be read stays incomplete, is tried again by a later poll, and is no error.
+// What was yielded counts as kept, unless the loop ended with it or Again says
+// otherwise.
 func (c *Client) Alerts(ctx context.Context, since time.Time) iter.Seq2[alert.Alert, error] {
 	return func(yield func(alert.Alert, error) bool) {
 		if !c.polling.TryLock() {
@@ -50,7 +52,8 @@ func (c *Client) Alerts(ctx context.Context, since time.Time) iter.Seq2[alert.Al
 
 // Resume tells the client which alerts are known already, before the first poll:
 // complete ones are neither delivered nor read again because of the restart, the
-// others have their events read.
+// others have their events read. It reads ID, RuleID, CreatedAt, Complete and
+// Fields; the rest is delivered with the alert until a list names it again.
 func (c *Client) Resume(known []alert.Alert) {
 	c.polling.Lock()
 	defer c.polling.Unlock()
@@ -61,12 +64,20 @@ func (c *Client) Resume(known []alert.Alert) {
 		}
 		a.Events, a.Agent = nil, nil
 		t := c.book.add(a, now)
-		t.resumed, t.due = true, time.Time{}
+		t.resumed, t.thin, t.due = true, a.Fields == nil, time.Time{}
 		if a.Complete {
 			t.complete = true
 			c.book.waiting--
 		}
 	}
+}
+
+// Again makes the next poll deliver anew what the last one delivered: for a
+// consumer that could not keep it. What it delivered complete is read again.
+func (c *Client) Again() {
+	c.polling.Lock()
+	defer c.polling.Unlock()
+	c.book.redo(time.Now())
 }
 
 func (c *Client) watches(rule string) bool {
@@ -82,6 +93,13 @@ func (c *Client) watches(rule string) bool {
 // does not keep the others from being read; it is reported at the end.
 func (p *poll) run() error {
 	p.c.book.schedule(p.since, p.begun)
+	p.c.book.polls++
+	for _, t := range p.c.book.anew() {
+		if err := p.deliver(t.a); err != nil {
+			return err
+		}
+		t.again = false
+	}
 	var first error
 	for _, rule := range p.c.cfg.RuleIDs {
 		err := p.list(rule)
@@ -126,6 +144,9 @@ func (p *poll) deliver(a alert.Alert) error {
 	a.Agent = p.c.agent(a.AgentID)
 	if !p.yield(a, nil) {
 		return errStopped
+	}
+	if t := p.c.book.alerts[a.ID]; t != nil {
+		t.poll = p.c.book.polls
 	}
 	return nil
 }

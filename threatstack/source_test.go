@@ -336,6 +336,73 @@ func TestResumeAfterALongStopReadsWhatWasStillOpen(t *testing.T) {
 	})
 }
 
+func TestResumeWithoutFieldsLearnsThemFromTheList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPI()
+		s.add("named", covered)
+		s.add("open", map[string]any{"user": "root"})
+		born := time.Now()
+		time.Sleep(9 * time.Minute)
+		c := newClient(t, s)
+		c.Resume([]alert.Alert{{ID: "named", RuleID: testRule, CreatedAt: born, Complete: true}, {ID: "open", RuleID: testRule, CreatedAt: born, Complete: true}})
+		mark := time.Now().Add(-5 * time.Minute) // before the read at eight minutes
+		got, err := run(c, mark)
+		if want := []string{"/v2/alerts", "/v2/alerts/open/events"}; err != nil || !slices.Equal(s.paths(0), want) || summary(got) != "open:true:1" {
+			t.Errorf("%v, %v, requests %v", summary(got), err, s.paths(0))
+		}
+		if got[0].Title == "" || len(got[0].Fields) != 1 {
+			t.Errorf("the list's content is missing: %+v", got[0])
+		}
+	})
+}
+
+func TestAgainDeliversAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPI()
+		s.add("old", covered)
+		c := newClient(t, s)
+		c.Again()
+		if _, err := run(c, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		s.add("a", covered)
+		s.add("b", nil)
+		mark := time.Now()
+		for range 2 {
+			got, err := run(c, mark)
+			if err != nil || summary(got) != "a:false:0 b:false:0 b:true:1 a:true:1" {
+				t.Fatalf("%v, %v", summary(got), err)
+			}
+			c.Again()
+			time.Sleep(10 * time.Second)
+		}
+		if _, err := run(c, mark); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := run(c, mark); err != nil || len(got) != 0 || c.Status().Waiting != 0 {
+			t.Errorf("%v, %v, %+v", summary(got), err, c.Status())
+		}
+	})
+}
+
+func TestChangedFieldsAreDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPI()
+		s.add("a", covered)
+		c := newClient(t, s)
+		if _, err := run(c, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		s.alerts[0]["aggregates"] = map[string]any{"dst_ip": "198.51.100.10"}
+		time.Sleep(10 * time.Second)
+		got, err := run(c, time.Now())
+		if err != nil || summary(got) != "a:false:0 a:true:1" || got[0].Fields[0].Value != "198.51.100.10" {
+			t.Errorf("%v, %v", summary(got), err)
+		}
+	})
+}
+
 func TestOneAlertsEventsFail(t *testing.T) {
 	for _, status := range []int{404, 500, 403} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
