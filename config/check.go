@@ -2,9 +2,7 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -237,21 +235,6 @@ func (l *loader) checkAuto() {
 			instead(wrong("auto mode with nothing guarded beside the reserved ranges"),
 				"leave guard.resolve or guard.agents on, or list your own addresses in guard.never_block"))
 	}
-	if c.ThreatStack.AllowUnsigned && l.plain() {
-		l.mistakes("threatstack.allow_unsigned", []string{"threatstack", "allow_unsigned"},
-			instead(wrong("auto mode would act on answers that anybody on the way could have written"),
-				"use https, or accept signed answers only"))
-	}
-}
-
-// plain says that the answers travel unprotected over a network.
-func (l *loader) plain() bool {
-	u, err := url.Parse(l.config.ThreatStack.BaseURL)
-	if err != nil || u.Scheme != "http" {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	return !strings.EqualFold(u.Hostname(), "localhost") && (ip == nil || !ip.IsLoopback())
 }
 
 // checkPresence refuses a configuration that watches nothing, and warns.
@@ -263,9 +246,6 @@ func (l *loader) checkPresence() {
 	}
 	if !l.opts.Partial && !l.tried["acl"] && len(f.ACLs) == 0 {
 		l.refuse(Problem{File: c.File, Key: "acl", Message: "no network ACL is named", Suggestion: "add [[acl]] with an id, or give --aws-acl-id"})
-	}
-	if l.plain() {
-		c.Warnings = append(c.Warnings, "threatstack.base_url is http: alerts travel unencrypted")
 	}
 	if c.ThreatStack.AllowUnsigned {
 		c.Warnings = append(c.Warnings, "threatstack.allow_unsigned: answers without a signature are believed")

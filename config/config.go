@@ -88,12 +88,13 @@ type Config struct {
 
 // ThreatStack says how the alerts are polled.
 type ThreatStack struct {
-	BaseURL           string // scheme and host, no trailing slash
+	BaseURL           string // no trailing slash
 	Credentials       string // path of an INI file
 	KeyFile           string // path of a file of mode 0600; empty: none
 	PollInterval      time.Duration
 	RequestsPerMinute int
 	Overlap           time.Duration // how far a poll looks back
+	Window            time.Duration // how long an alert may gain events
 	AllowUnsigned     bool          // accept answers without a Hawk signature
 	Timeout           time.Duration // of one request
 }
@@ -144,8 +145,7 @@ type Limits struct {
 // Guard says what must never be blocked, beside what is built in.
 type Guard struct {
 	NeverBlock []netip.Prefix // masked, sorted, without duplicates
-	// PrivateAsk makes private ranges a question instead of a refusal.
-	PrivateAsk bool
+	Private    policy.PrivateRule
 	Resolve    bool // guard the addresses of the API and AWS endpoints
 	Agents     bool // guard the addresses of the agents
 }

@@ -4,15 +4,17 @@ import (
 	_ "embed"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"selfprotect/firewall"
 	"selfprotect/policy"
 )
 
-// Policy gives what a policy is made from, but for the Guard, which the caller
-// adds: it also holds what is known only at run time.
-func (c *Config) Policy() policy.Config {
-	p := policy.Config{Mode: c.Mode, TTL: c.Limits.TTL}
+// Policy gives what a policy is made from. Its guard holds the built-in prefixes,
+// those of the configuration, and extra ones that are known only at run time.
+func (c *Config) Policy(extra ...policy.Guarded) policy.Config {
+	entries := slices.Concat(policy.BuiltIn(c.Guard.Private), c.NeverBlock(), extra)
+	p := policy.Config{Mode: c.Mode, TTL: c.Limits.TTL, Guard: policy.NewGuard(entries)}
 	for _, w := range c.Watches {
 		p.Watches = append(p.Watches, policy.Watch{
 			RuleID: w.Rule, Name: w.Name, Mode: w.Mode, TTL: w.TTL, Weight: w.Weight, ACLs: w.ACLs,

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/netip"
 	"testing"
+
+	"selfprotect/policy"
 )
 
 func TestPolicy(t *testing.T) {
@@ -26,12 +28,15 @@ id = "acl-0000000a"
 directions = ["ingress"]
 [limits]
 ttl = "12h"
+[guard]
+never_block = ["203.0.113.0/24"]
 `
 	c, err := Load(Options{Path: write(t, "config.toml", file), Home: "/home/op"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := c.Policy()
+	extra := policy.Guarded{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Why: "agent"}
+	p := c.Policy(extra)
 	got, err := json.Marshal([]any{p.Mode, p.TTL, p.Watches, p.Targets})
 	if err != nil {
 		t.Fatal(err)
@@ -43,8 +48,15 @@ ttl = "12h"
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if p.Guard != nil {
-		t.Error("the guard is the caller's")
+	if _, err := policy.New(p); err != nil {
+		t.Error(err)
+	}
+	for s, free := range map[string]bool{
+		"203.0.113.9/32": false, "198.51.100.7/32": false, "10.1.1.1/32": false, "192.0.2.1/32": true,
+	} {
+		if err := p.Guard.Check(netip.MustParsePrefix(s)); (err == nil) != free {
+			t.Errorf("%s: %v", s, err)
+		}
 	}
 }
 

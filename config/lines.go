@@ -11,8 +11,20 @@ import (
 // trusts the decoder to have accepted the document.
 type lineIndex map[string]int
 
+// maxDepth is the length of the longest path that has a line of its own. Ours
+// have four parts; a bound keeps the index of a nested document small.
+const maxDepth = 16
+
 // pathKey joins a path.
 func pathKey(path []string) string { return strings.Join(path, "\x00") }
+
+// below gives the path of a part, or the path itself, cut, when it is too long.
+func below(path []string, part string) []string {
+	if len(path) > maxDepth {
+		return path
+	}
+	return append(path[:len(path):len(path)], part)
+}
 
 // item is the part of a path that stands for an item of a list, counted from 0.
 // No key that somebody types looks like it.
@@ -58,6 +70,9 @@ type lineScanner struct {
 }
 
 func (s *lineScanner) mark(path []string, line int) {
+	if len(path) > maxDepth {
+		return
+	}
 	if k := pathKey(path); s.index[k] == 0 {
 		s.index[k] = line
 	}
@@ -68,6 +83,10 @@ func (s *lineScanner) element(name []string, array bool) []string {
 	var path []string
 	for i, part := range name {
 		path = append(path, part)
+		if len(path) > maxDepth {
+			continue
+		}
+		s.mark(path, s.line)
 		k := pathKey(path)
 		n, ok := s.arrays[k]
 		if array && i == len(name)-1 {
@@ -75,7 +94,6 @@ func (s *lineScanner) element(name []string, array bool) []string {
 				n++
 			}
 			s.arrays[k] = n
-			s.mark(path, s.line)
 			ok = true
 		}
 		if ok {
@@ -130,9 +148,9 @@ func (s *lineScanner) space(lines bool) {
 // pair scans key = value.
 func (s *lineScanner) pair(table []string) {
 	line := s.line
-	path := append([]string(nil), table...)
+	path := table
 	for _, part := range s.key() {
-		path = append(path, part)
+		path = below(path, part)
 		s.mark(path, line)
 	}
 	s.space(false)
@@ -179,7 +197,7 @@ func (s *lineScanner) value(path []string) {
 				return
 			}
 			if c == '[' {
-				s.value(append(path[:len(path):len(path)], item(i)))
+				s.value(below(path, item(i)))
 			} else {
 				s.pair(path)
 			}

@@ -130,6 +130,12 @@ func syntax(file string, err error) Problem {
 	if msg != "" {
 		msg = strings.ToLower(msg[:1]) + msg[1:]
 	}
+	msg = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?' // it must not disturb a terminal
+		}
+		return r
+	}, msg)
 	return Problem{File: file, Line: max(1, pe.Position.Line), Message: msg,
 		Suggestion: "the rest of the file is read when this is mended"}
 }

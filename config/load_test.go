@@ -86,7 +86,7 @@ func TestFlagMistakes(t *testing.T) {
 		`--region: must be an AWS region, found "here"; write it like eu-west-1`,
 		"--state: must not be empty or hold control characters",
 		`--theme: must be "auto", "light", "dark" or "mono", found "pink"`,
-		"--watchrule: must be the id of a rule: at most 128 characters, no blanks",
+		"--watchrule: must be the id of a rule: at most 200 characters, no blanks",
 		"TS_API_ENDPOINT: must not hold a user or password; set TS_USER_ID and TS_API_KEY",
 	}
 	if got := err.Error(); got != strings.Join(want, "\n") {
@@ -248,9 +248,9 @@ func TestPartial(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	file := minimal + "rule_numbers = [1, 5]\nquota = 40\n[threatstack]\nbase_url = \"http://192.0.2.1\"\nallow_unsigned = true\n"
+	file := minimal + "rule_numbers = [1, 5]\nquota = 40\n[threatstack]\nallow_unsigned = true\n"
 	c, err := Load(Options{Path: write(t, "config.toml", file), Home: "/home/op"})
-	if err != nil || len(c.Warnings) != 4 || !slices.IsSorted(c.Warnings) {
+	if err != nil || len(c.Warnings) != 3 || !slices.IsSorted(c.Warnings) {
 		t.Errorf("%v, %v", c, err)
 	}
 	for _, host := range []string{"localhost:1", "127.0.0.1", "[::1]:9"} {

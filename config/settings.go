@@ -36,14 +36,14 @@ func defaults(stateDir, home string) Config {
 		ThreatStack: ThreatStack{
 			BaseURL:      "https://api.threatstack.com",
 			PollInterval: 10 * time.Second, RequestsPerMinute: 120,
-			Overlap: 30 * time.Minute, Timeout: 30 * time.Second,
+			Overlap: 30 * time.Minute, Window: time.Hour, Timeout: 30 * time.Second,
 		},
 		Limits: Limits{
 			AutoPerMinute: 20, AutoPerHour: 60, TTL: day, MaxTTL: 30 * day,
 			ShortestPrefixV4: 32, ShortestPrefixV6: 128,
 			Settle: 5 * time.Minute, RequestExpiry: 15 * time.Minute, ReadInterval: 30 * time.Second,
 		},
-		Guard: Guard{Resolve: true, Agents: true},
+		Guard: Guard{Private: policy.RefusePrivate, Resolve: true, Agents: true},
 		Log:   Log{Level: "info", MaxSizeMB: 10, MaxBackups: 5},
 		UI:    UI{Theme: "auto", FPS: 30},
 	}
@@ -93,6 +93,7 @@ func (l *loader) threatstack(t *ThreatStack) []setting {
 		duration("poll_interval", &t.PollInterval, 5*time.Second, time.Hour),
 		integer("requests_per_minute", &t.RequestsPerMinute, 1, 200),
 		duration("overlap", &t.Overlap, time.Minute, day),
+		duration("window", &t.Window, time.Minute, day),
 		boolean("allow_unsigned", &t.AllowUnsigned),
 		duration("timeout", &t.Timeout, time.Second, 5*time.Minute),
 	}
@@ -114,13 +115,13 @@ func limits(x *Limits) []setting {
 }
 
 func guard(g *Guard) []setting {
-	private := "refuse"
-	s := choice("private", &private, "refuse", "ask")
+	private := string(g.Private)
+	s := choice("private", &private, string(policy.RefusePrivate), string(policy.AskPrivate))
 	return []setting{
 		list("never_block", &g.NeverBlock, parsePrefix, netip.Prefix.String),
 		{"private", func(v any) []mistake {
 			m := s.set(v)
-			g.PrivateAsk = private == "ask"
+			g.Private = policy.PrivateRule(private)
 			return m
 		}, s.show},
 		boolean("resolve", &g.Resolve),
@@ -211,7 +212,7 @@ var (
 	aclID     = regexp.MustCompile(`^acl-[0-9a-f]{8,17}$`)
 	regionID  = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$`)
 	roleARN   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`)
-	ruleID    = regexp.MustCompile(`^[!-~]{1,128}$`)
+	ruleID    = regexp.MustCompile(`^[!-~]{1,200}$`)
 	plainName = regexp.MustCompile(`^[\pL\pN\pP\pS][\pL\pN\pP\pS ]{0,63}$`)
 )
 
@@ -233,10 +234,10 @@ func checkRole(s string) []mistake {
 }
 
 func checkRule(s string) []mistake {
-	if ruleID.MatchString(s) {
+	if ruleID.MatchString(s) && s != "." && s != ".." {
 		return nil
 	}
-	return wrong("must be the id of a rule: at most 128 characters, no blanks")
+	return wrong("must be the id of a rule: at most 200 characters, no blanks")
 }
 
 func checkName(s string) []mistake {
@@ -253,7 +254,7 @@ func checkACLName(s string) []mistake {
 	return checkName(s)
 }
 
-// checkURL accepts scheme and host. It never quotes, as a URL may hold a password.
+// checkURL accepts what requests can be sent to. It never quotes, as a URL may hold a password.
 func checkURL(s string) []mistake {
 	u, err := url.Parse(s)
 	switch {
@@ -261,8 +262,13 @@ func checkURL(s string) []mistake {
 		return instead(wrong("must be a URL with http or https and a host"), "write it like https://api.threatstack.com")
 	case u.User != nil:
 		return instead(wrong("must not hold a user or password"), "set TS_USER_ID and TS_API_KEY")
-	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(s, "?#"):
-		return instead(wrong("must be scheme and host alone"), "leave out the path; the program adds /v2 itself")
+	case strings.ContainsAny(s, "?#"):
+		return wrong("must not hold a query or a fragment")
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/v2"):
+		return instead(wrong("must not end with /v2"), "the program adds it itself")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return instead(wrong("must use https: plain http is accepted for loopback hosts only"),
+			"anybody on the way could write alerts")
 	}
 	if p := u.Port(); p != "" {
 		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
@@ -270,6 +276,11 @@ func checkURL(s string) []mistake {
 		}
 	}
 	return nil
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && a.Unmap().IsLoopback()
 }
 
 func trimURL(s string) string { return strings.TrimRight(s, "/") }
