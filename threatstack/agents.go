@@ -14,7 +14,7 @@ import (
 
 const (
 	agentFresh = 24 * time.Hour // how long an answer about an agent holds
-	agentRetry = 10 * time.Minute
+	agentRetry = 2 * time.Minute
 	maxAgents  = 10_000
 	maxPublic  = 10_000
 )
@@ -68,9 +68,9 @@ func (c *Client) agentsDue(now time.Time) []string {
 // agents asks for the agents that alerts named. An agent that is gone is not
 // asked for again on the same day.
 func (p *poll) agents() error {
-	begun := time.Now()
+	begun, failures := time.Now(), 0
 	for _, id := range p.c.agentsDue(begun) {
-		if time.Since(begun) > eventPhase {
+		if failures >= maxFailures || time.Since(begun) > eventPhase {
 			return nil
 		}
 		body, err := p.c.get(p.ctx, "read agent", forAgents, true, "/v2/agents/"+url.PathEscape(id), "")
@@ -82,8 +82,10 @@ func (p *poll) agents() error {
 				return nil // the next list reports it
 			}
 			p.c.agentAnswer(id, nil, agentRetry)
+			failures++
 			continue
 		}
+		failures = 0
 		if err != nil {
 			p.c.agentAnswer(id, nil, agentFresh)
 			continue

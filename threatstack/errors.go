@@ -171,7 +171,7 @@ func refused(op string, status int, body []byte, staleClock bool) *Error {
 	case status == http.StatusUnauthorized:
 		e.Kind = Unauthorized
 		e.Hint = "check TS_USER_ID, TS_API_KEY and TS_ORGANIZATION_ID"
-		if staleClock {
+		if staleClock || strings.Contains(strings.ToLower(says), "stale") {
 			e.Hint = "the service calls the time stamp stale: set this machine's clock (NTP)"
 		}
 	case status == http.StatusForbidden:

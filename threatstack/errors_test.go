@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,6 +55,7 @@ func TestAnswersThatAreNoAnswers(t *testing.T) {
 		retry    time.Duration
 	}{
 		{"401", func() *http.Response { return plain(401, `{"errors":["Bad mac"]}`) }, Unauthorized, "Bad mac", 1, 5 * time.Minute},
+		{"401 stale", func() *http.Response { return plain(401, `{"errors":["Stale timestamp"]}`) }, Unauthorized, "clock", 1, 5 * time.Minute},
 		{"403", func() *http.Response { return plain(403, "") }, Forbidden, "role", 1, 5 * time.Minute},
 		{"404", func() *http.Response { return plain(404, `{"status":"error","message":"gone"}`) }, NotFound, "gone", 1, time.Minute},
 		{"400", func() *http.Response { return plain(400, "") }, BadRequest, "rule id", 1, time.Minute},
@@ -164,6 +167,34 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
+func TestOwnTransport(t *testing.T) {
+	asked := 0
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if r.URL.Path == "/p/help/hawk/self-test" {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}
+	})
+	open, sealed := httptest.NewServer(handler), httptest.NewUnstartedServer(handler)
+	sealed.Config.ErrorLog = log.New(io.Discard, "", 0)
+	sealed.StartTLS()
+	defer open.Close()
+	defer sealed.Close()
+	c := newClient(t, nil, func(c *Config) { c.BaseURL = open.URL + "/p/" })
+	if err := c.SelfTest(t.Context()); kindOf(err) != BadAnswer || !strings.Contains(err.Error(), "redirects") || asked != 1 {
+		t.Errorf("a redirect gives %v after %d requests", err, asked)
+	}
+	c = newClient(t, nil, func(c *Config) { c.BaseURL = sealed.URL })
+	if err := c.SelfTest(t.Context()); kindOf(err) != Network || !strings.Contains(err.Error(), "TLS") {
+		t.Errorf("an unknown certificate gives %v", err)
+	}
+	open.Close()
+	c = newClient(t, nil, func(c *Config) { c.BaseURL = open.URL })
+	if err := c.SelfTest(t.Context()); kindOf(err) != Network || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("a closed port gives %v", err)
+	}
+}
+
 func TestTimeoutEndsAnAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -220,15 +251,15 @@ func TestConfigIsChecked(t *testing.T) {
 func TestSecretNeverPrints(t *testing.T) {
 	cfg := testConfig(http.DefaultTransport)
 	c := newClient(t, http.DefaultTransport)
-	var log strings.Builder
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "cfg", cfg, "key", cfg.APIKey)
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "cfg", cfg, "key", cfg.APIKey)
+	var logged strings.Builder
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "cfg", cfg, "key", cfg.APIKey)
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "cfg", cfg, "key", cfg.APIKey)
 	cfg.HTTP = nil
 	b, err := json.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := log.String() + string(b)
+	out := logged.String() + string(b)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		out += fmt.Sprintf(verb+verb+verb, cfg, cfg.APIKey, c)
 	}

@@ -79,16 +79,14 @@ func (c *Client) events(ctx context.Context, a alert.Alert) (alert.Alert, [sha25
 		if err != nil {
 			return a, digest, err
 		}
-		full := c.takeEvents(&a, els, sum, &odd)
-		if next == "" {
+		if full := c.takeEvents(&a, els, sum, &odd); full || next == "" {
 			break
 		}
-		_, again := seen[next]
-		if again {
+		if _, again := seen[next]; again {
 			return a, digest, c.endless(op)
 		}
-		if full || len(seen)+1 >= maxEventPages {
-			odd.add("more events than are read: only the first %d count", len(a.Events))
+		if len(seen)+1 >= maxEventPages {
+			odd.add("more than %d pages of events: only the first %d events count", maxEventPages, len(a.Events))
 			break
 		}
 		seen[next] = struct{}{}
@@ -102,7 +100,7 @@ func (c *Client) events(ctx context.Context, a alert.Alert) (alert.Alert, [sha25
 func (c *Client) takeEvents(a *alert.Alert, els []json.RawMessage, sum hash.Hash, odd *notes) (full bool) {
 	for _, el := range els {
 		if len(a.Events) >= maxEvents {
-			odd.add("more than %d events", maxEvents)
+			odd.add("more than %d events: only these count", maxEvents)
 			return true
 		}
 		sum.Write(el)

@@ -475,6 +475,68 @@ func TestConsumerStops(t *testing.T) {
 	})
 }
 
+func TestEventPages(t *testing.T) {
+	page := func(n int, token string) string {
+		els := make([]string, n)
+		for i := range els {
+			els[i] = `{"_id":"e","timestamp":1654113399912,"dst_ip":"203.0.113.7"}`
+		}
+		els[n-1] = `"odd"`
+		return `{"token":` + token + `,"events":[` + strings.Join(els, ",") + `]}`
+	}
+	cases := []struct {
+		name, want     string
+		body           func(token string) string
+		requests, skip int
+	}{
+		{"two pages", "a:false:0 a:true:18", func(tok string) string {
+			return page(10, map[string]string{"": `"n"`, "n": `""`}[tok])
+		}, 3, 2},
+		{"a loop", "a:false:0", func(string) string { return page(10, `"same"`) }, 3, 0},
+		{"too many", "a:false:0 a:true:5000", func(tok string) string { return page(maxEvents+50, `"`+tok+`x"`) }, 2, 1},
+		{"too many pages", "a:false:0 a:true:450", func(tok string) string { return page(10, `"`+tok+`x"`) }, 1 + maxEventPages, 51},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newAPI()
+				s.add("a", nil)
+				delete(s.alerts[0], "agentId")
+				s.before = func(_ int, r *http.Request) *http.Response {
+					if !strings.HasSuffix(r.URL.Path, "/events") {
+						return nil
+					}
+					return plain(200, tc.body(r.URL.Query().Get("token")))
+				}
+				c := newClient(t, s, func(c *Config) { c.AllowUnsigned = true })
+				got, err := run(c, time.Now())
+				if err != nil || summary(got) != tc.want || s.count() != tc.requests {
+					t.Fatalf("%v, %v, %d requests", summary(got), err, s.count())
+				}
+				if a := got[len(got)-1]; a.Skipped != tc.skip || len(a.SkippedWhy) > maxWhy {
+					t.Errorf("skipped %d: %q", a.Skipped, a.SkippedWhy)
+				}
+			})
+		})
+	}
+}
+
+func TestServerClockBehindMovesFromBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPI()
+		s.skew = -2 * time.Hour
+		s.add("a", covered)
+		s.alerts[0]["createdAt"] = time.Now().Add(s.skew).UTC().Format(timeLayout)
+		c := newClient(t, s)
+		if err := c.SelfTest(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := run(c, time.Now()); err != nil || len(got) != 2 {
+			t.Errorf("%v, %v, asked %v", summary(got), err, s.requests)
+		}
+	})
+}
+
 func TestEndlessPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newAPI()

@@ -22,6 +22,9 @@ const (
 	retries  = 2 // after the first attempt, in one call
 	retryMin = 200 * time.Millisecond
 	retryMax = 2 * time.Second
+
+	// clockSlack is how far two clocks may differ before a refusal is its fault.
+	clockSlack = 5 * time.Second
 )
 
 // newTransport is the transport that Config.HTTP replaces.
@@ -113,7 +116,7 @@ func (k *call) RoundTrip(req *http.Request) (*http.Response, error) {
 func (k *call) attempt(req *http.Request) (_ *http.Response, moved bool, _ error) {
 	c := k.c
 	if until, ok := c.budget.take(time.Now(), k.prio); !ok {
-		return nil, false, limited(k.op, "the request budget of this minute is used up", until)
+		return nil, false, limited(k.op, "the requests of this minute, ours or the organization's, are used up", until)
 	}
 	out := req.Clone(req.Context())
 	header, signed := c.cred.sign(c.now(), req.Method, req.URL)
@@ -191,12 +194,13 @@ func limited(op, message string, until time.Time) *Error {
 }
 
 // learnClock takes the server's time from a stale-timestamp challenge that is
-// signed with our key, and says whether that moved our offset.
+// signed with our key, and says whether that moved our offset enough to matter.
 func (c *Client) learnClock(h http.Header) bool {
 	for _, v := range h.Values("WWW-Authenticate") {
 		if t, _, ok := c.cred.serverTime(v); ok {
-			c.offset.Store(int64(time.Until(t).Round(time.Second)))
-			return true
+			now := time.Until(t).Round(time.Second)
+			before := time.Duration(c.offset.Swap(int64(now)))
+			return (now - before).Abs() > clockSlack
 		}
 	}
 	return false
