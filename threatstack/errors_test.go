@@ -33,7 +33,16 @@ func (c cutOff) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestAnswersThatAreNoAnswers(t *testing.T) {
+type noAnswer struct {
+	name     string
+	answer   func() *http.Response
+	want     Kind
+	text     string
+	requests int
+	retry    time.Duration
+}
+
+func noAnswers() []noAnswer {
 	reset := func(r *http.Response, ms string) *http.Response { r.Header.Set("x-rate-limit-reset", ms); return r }
 	redirect := func() *http.Response {
 		r := plain(302, "")
@@ -46,14 +55,7 @@ func TestAnswersThatAreNoAnswers(t *testing.T) {
 		return r
 	}
 	const again = 3
-	cases := []struct {
-		name     string
-		answer   func() *http.Response
-		want     Kind
-		text     string
-		requests int
-		retry    time.Duration
-	}{
+	return []noAnswer{
 		{"401", func() *http.Response { return plain(401, `{"errors":["Bad mac"]}`) }, Unauthorized, "Bad mac", 1, 5 * time.Minute},
 		{"401 stale", func() *http.Response { return plain(401, `{"errors":["Stale timestamp"]}`) }, Unauthorized, "clock", 1, 5 * time.Minute},
 		{"403", func() *http.Response { return plain(403, "") }, Forbidden, "role", 1, 5 * time.Minute},
@@ -73,7 +75,10 @@ func TestAnswersThatAreNoAnswers(t *testing.T) {
 		{"redirect", redirect, BadAnswer, "redirects are not followed", 1, 15 * time.Second},
 		{"large", func() *http.Response { return plain(200, strings.Repeat(" ", 3<<20)) }, BadAnswer, "larger than 2 MiB", 1, 15 * time.Second},
 	}
-	for _, tc := range cases {
+}
+
+func TestAnswersThatAreNoAnswers(t *testing.T) {
+	for _, tc := range noAnswers() {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newAPI()

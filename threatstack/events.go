@@ -50,6 +50,9 @@ func (p *poll) events() error {
 		failures = 0
 		fresh := !t.complete || digest != t.digest
 		if fresh {
+			if a.AgentID != "" {
+				c.wantAgent(a.AgentID)
+			}
 			if err := p.deliver(a); err != nil {
 				return err // still due: the consumer may not have kept it
 			}
