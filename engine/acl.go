@@ -36,6 +36,8 @@ type aclState struct {
 	plan      firewall.Plan
 	planRev   uint64
 	planReady bool
+	lim       firewall.Limits
+	limRev    uint64
 }
 
 // sighted is since when every read shows the entry of a write, or lacks it.
@@ -78,8 +80,16 @@ func toAlert(d firewall.Direction) alert.Direction {
 // looked for before it is created at another number.
 const graceAfterUnknown = time.Minute
 
-// limits are the bounds of a plan for an ACL now.
+// limits are the bounds of a plan for an ACL now. They are kept until anything
+// changes; what only time changes is seen at the next read.
 func (l *loop) limits(a *aclState, t time.Time) firewall.Limits {
+	if a.limRev != l.view.rev {
+		a.lim, a.limRev = l.makeLimits(a, t), l.view.rev
+	}
+	return a.lim
+}
+
+func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
 	lim := firewall.Limits{Quota: a.cfg.Quota, Low: a.cfg.Low, High: a.cfg.High,
 		Resting: map[firewall.Direction]map[int]bool{}, Pending: map[firewall.Direction]map[firewall.Family]int{}}
 	if a.quota > 0 {
