@@ -1,6 +1,12 @@
 package threatstack
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -122,6 +128,23 @@ func TestAgainDeliversAnew(t *testing.T) {
 	})
 }
 
+func TestAlertMissingFromOneListIsNotNewAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPI()
+		s.add("a", covered)
+		c := newClient(t, s)
+		all := s.alerts
+		for i := range 3 {
+			s.alerts = all[:1-i%2]
+			got, err := run(c, time.Now())
+			if err != nil || i > 0 && len(got) > 0 {
+				t.Errorf("poll %d: %v, %v", i, summary(got), err)
+			}
+			time.Sleep(10 * time.Second)
+		}
+	})
+}
+
 func TestChangedFieldsAreDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newAPI()
@@ -137,4 +160,71 @@ func TestChangedFieldsAreDelivered(t *testing.T) {
 			t.Errorf("%v, %v", summary(got), err)
 		}
 	})
+}
+
+// TestNothingIsLost polls a server that fails in every way while alerts arrive,
+// with restarts in between, and wants each alert complete in the end.
+func TestNothingIsLost(t *testing.T) {
+	for seed := range uint64(6) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 1))
+			s := newAPI()
+			s.perPage = 20
+			faults := true
+			s.before = func(int, *http.Request) *http.Response {
+				if !faults || rng.IntN(4) > 0 {
+					return nil
+				}
+				return []*http.Response{plain(500, ""), plain(429, "slow"), plain(200, "<html>"), plain(401, ""), plain(404, ""), plain(200, `{"alerts":[`)}[rng.IntN(6)]
+			}
+			known := map[string]alert.Alert{}
+			mark := time.Now()
+			c := newClient(t, s)
+			for i := range 120 {
+				faults = i < 90
+				for j := range rng.IntN(4) {
+					s.add(fmt.Sprintf("a%d-%d", i, j), []map[string]any{covered, nil}[rng.IntN(2)])
+				}
+				if rng.IntN(20) == 0 {
+					c = newClient(t, s)
+					c.Resume(slices.Collect(maps.Values(known)))
+				}
+				begun, kept := time.Now(), 1000
+				if faults && rng.IntN(5) == 0 {
+					kept = rng.IntN(5)
+				}
+				var err error
+				for a, e := range c.Alerts(context.Background(), mark) {
+					if err = e; e != nil {
+						break
+					}
+					if kept--; kept < 0 {
+						err = errors.New("the consumer stopped")
+						break
+					}
+					a.Complete = a.Complete || known[a.ID].Complete
+					known[a.ID] = a
+				}
+				if err == nil {
+					mark = begun
+				}
+				time.Sleep(time.Duration(rng.IntN(60)) * time.Second)
+			}
+			time.Sleep(2 * time.Hour) // the longest pause after failures has passed
+			for range 5 {
+				for a, err := range c.Alerts(context.Background(), mark) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					known[a.ID] = a
+				}
+				time.Sleep(time.Minute)
+			}
+			for _, a := range s.alerts {
+				if got := known[a["id"].(string)]; !got.Complete {
+					t.Errorf("seed %d: alert %v: seen %v, complete %v", seed, a["id"], got.ID != "", got.Complete)
+				}
+			}
+		})
+	}
 }
