@@ -30,20 +30,24 @@ func home(t testing.TB, mode fs.FileMode, files ...string) string {
 	return dir
 }
 
-func TestCredentials(t *testing.T) {
+// credentialsCase is a set of places and what is found there. HOME stands for the
+// home directory.
+type credentialsCase struct {
+	name     string
+	mode     fs.FileMode
+	files    []string
+	toml     string
+	env      []string
+	org, key string
+	from     string
+	warning  string
+	err      string
+}
+
+func credentialsCases() []credentialsCase {
 	const ini, key = ".threatstack/credentials", "key"
 	all := []string{"TS_ORGANIZATION_ID", "org", "TS_USER_ID", "user", "TS_API_KEY", canary}
-	for _, x := range []struct {
-		name     string
-		mode     fs.FileMode
-		files    []string
-		toml     string // HOME stands for the home directory
-		env      []string
-		org, key string
-		from     string
-		warning  string
-		err      string
-	}{
+	return []credentialsCase{
 		{name: "environment", env: all, org: "org", key: canary, from: "the environment"},
 		{name: "lab file", files: []string{ini, lab}, org: "org-ini", key: canary + "ini", from: "HOME/.threatstack/credentials"},
 		{name: "lab file for all to read", mode: 0o644, files: []string{ini, lab}, org: "org-ini", key: canary + "ini", from: "HOME/.threatstack/credentials",
@@ -75,7 +79,11 @@ func TestCredentials(t *testing.T) {
 			err: "HOME/key: may be read by others (mode 0640); run: chmod 600 HOME/key"},
 		{name: "key with a quote", env: []string{"TS_ORGANIZATION_ID", "o", "TS_USER_ID", "u", "TS_API_KEY", canary + "\"x"},
 			err: "TS_API_KEY from the environment holds a blank, a quote or a character that is not ASCII"},
-	} {
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	for _, x := range credentialsCases() {
 		t.Run(x.name, func(t *testing.T) {
 			if x.mode == 0 {
 				x.mode = 0o600

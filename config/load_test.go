@@ -233,6 +233,18 @@ rule_numbers = [5, 50]
 	}
 }
 
+func TestInlineTables(t *testing.T) {
+	file := "watch = [{ rule = \"rule-1\" }, { rule = \"rule-2\", ttl = \"1h\" }]\nacl = [\n  { id = \"acl-0000000a\" },\n]\nui.fps = 20\n"
+	p := write(t, "config.toml", file)
+	c, err := Load(Options{Path: p, Home: "/home/op"})
+	if err != nil || len(c.Watches) != 2 || c.Watches[1].TTL != time.Hour || c.UI.FPS != 20 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if s := source(t, c, "acl[acl-0000000a].id"); s.From != p+":3" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestPartial(t *testing.T) {
 	c, err := Load(Options{Home: "/home/op", Partial: true})
 	if err != nil || c.Mode != policy.Review || len(c.Watches)+len(c.ACLs) != 0 {

@@ -45,8 +45,10 @@ func found(v any) string {
 		return strconv.FormatBool(v)
 	case []any:
 		return "a list"
-	case map[string]any, []map[string]any:
+	case map[string]any:
 		return "a table"
+	case []map[string]any:
+		return "an array of tables"
 	case time.Time:
 		return "a date or time"
 	}
