@@ -57,7 +57,7 @@ func (w *World) endless() func(yield func(Step) bool) {
 				return
 			}
 		}
-		t := &teller{World: newWorld(w.seed), rng: seeded(w.seed, purposeLater)}
+		t := &teller{World: newWorld(w.seed), rng: seeded(w.seed, purposeLater), open: map[string]opened{}}
 		for at := told[len(told)-1].After; ; {
 			at += 6*time.Second + time.Duration(t.rng.Int64N(int64(12*time.Second)))
 			if !yield(t.later(at)) {
@@ -82,7 +82,18 @@ type teller struct {
 	rng   *rand.Rand
 	at    time.Duration
 	steps []Step
+	open  map[string]opened // alerts that later events of their kind join
 }
+
+// opened is an alert that takes events.
+type opened struct {
+	id     string
+	at     time.Duration
+	events int
+}
+
+// maxJoined keeps the alerts of a run of weeks small.
+const maxJoined = 10
 
 // Hosts of the world, by what they do.
 const (
@@ -250,5 +261,19 @@ func (t *teller) later(at time.Duration) Step {
 		s = t.connect("ordinary", host, p, fmt.Sprintf("203.0.113.%d", 1+t.rng.IntN(240)), 443)
 	}
 	s.After = at
-	return s
+	return t.bucket(s)
+}
+
+// bucket lets events join the alert of the same host and aggregates while its
+// window is open, as the service does.
+func (t *teller) bucket(s Step) Step {
+	key := fmt.Sprint(s.Alert.AgentID, s.Alert.Aggregates)
+	o, ok := t.open[key]
+	if !ok || s.After-o.at >= ruleWindow || o.events == maxJoined {
+		t.open[key] = opened{s.Alert.ID, s.After, 1}
+		return s
+	}
+	o.events++
+	t.open[key] = o
+	return Step{After: s.After, Note: s.Note + ", which joins its alert", Join: o.id, Events: s.Events}
 }

@@ -117,7 +117,7 @@ func TestRunTellsTheStoryAndGoesOn(t *testing.T) {
 			t.Errorf("%d alerts by the end of the story, want %d", got, alerts)
 		}
 		err := <-done
-		if got := len(w.ThreatStack.Alerts()) - alerts; !errors.Is(err, context.DeadlineExceeded) || got < 60 || got > 180 {
+		if got := len(w.ThreatStack.Alerts()) - alerts; !errors.Is(err, context.DeadlineExceeded) || got < 40 || got > 150 {
 			t.Errorf("%d alerts after the story, %v", got, err)
 		}
 	})
