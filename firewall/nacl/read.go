@@ -1,0 +1,271 @@
+package nacl
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"selfprotect/firewall"
+)
+
+const deny = types.RuleActionDeny
+
+// ownEvery is how often VPC CIDRs and our public addresses are read.
+const ownEvery = 10 * time.Minute
+
+// ownAddresses are the networks and addresses of our own in one account and
+// region.
+type ownAddresses struct {
+	mu       sync.Mutex
+	readAt   time.Time
+	vpcs     map[string][]netip.Prefix
+	public   []netip.Prefix
+	warnings []string
+}
+
+// Read gives the ACLs that could be read, sorted by id; the error joins a
+// *firewall.TargetError for each of the others.
+func (b *Backend) Read(ctx context.Context) ([]firewall.ACL, error) {
+	type answer struct {
+		acls []firewall.ACL
+		err  error
+	}
+	answers := make([]answer, len(b.groups))
+	var wg sync.WaitGroup
+	for i, g := range b.groups {
+		wg.Go(func() { answers[i].acls, answers[i].err = b.readGroup(ctx, g) })
+	}
+	wg.Wait()
+	var acls []firewall.ACL
+	var errs []error
+	for _, a := range answers {
+		acls = append(acls, a.acls...)
+		errs = append(errs, a.err)
+	}
+	slices.SortFunc(acls, func(a, b firewall.ACL) int { return cmp.Compare(a.ID, b.ID) })
+	return acls, errors.Join(errs...)
+}
+
+func (b *Backend) readGroup(ctx context.Context, g *group) ([]firewall.ACL, error) {
+	if g.err != nil {
+		return nil, g.all(explain(g.err, g))
+	}
+	ids := make([]string, len(g.targets))
+	for i, t := range g.targets {
+		ids[i] = t.ACL
+	}
+	// The filter pages, ids do not; an unknown id is simply not in the answer.
+	in := &ec2.DescribeNetworkAclsInput{Filters: []types.Filter{{Name: aws.String("network-acl-id"), Values: ids}}, MaxResults: aws.Int32(200)}
+	var found []firewall.ACL
+	for pages := ec2.NewDescribeNetworkAclsPaginator(g.read, in); pages.HasMorePages(); {
+		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeNetworkAclsOutput, error) { return pages.NextPage(ctx) })
+		if err != nil {
+			return nil, g.all(explain(err, g))
+		}
+		for _, a := range page.NetworkAcls {
+			found = append(found, toACL(a, g.cfg.Region))
+		}
+	}
+	found = slices.DeleteFunc(found, func(a firewall.ACL) bool { return !slices.Contains(ids, a.ID) })
+	own := b.readOwn(ctx, g, found)
+	for i := range found {
+		own.addTo(&found[i])
+	}
+	return found, g.missing(found)
+}
+
+// all gives the same error to every target of a group.
+func (g *group) all(err error) error {
+	var errs []error
+	for _, t := range g.targets {
+		errs = append(errs, &firewall.TargetError{ACL: t.ACL, Err: err})
+	}
+	return errors.Join(errs...)
+}
+
+func (g *group) missing(found []firewall.ACL) error {
+	var errs []error
+	for _, t := range g.targets {
+		if !slices.ContainsFunc(found, func(a firewall.ACL) bool { return a.ID == t.ACL }) {
+			errs = append(errs, &firewall.TargetError{ACL: t.ACL, Err: fmt.Errorf(
+				"there is no network ACL %s in region %s of this account: check the id, region and profile of its [[acl]]", t.ACL, g.cfg.Region)})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func call[T any](ctx context.Context, d time.Duration, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return f(ctx)
+}
+
+// toACL reads an answer. A part that cannot be understood stays visible.
+func toACL(a types.NetworkAcl, region string) firewall.ACL {
+	out := firewall.ACL{ID: aws.ToString(a.NetworkAclId), Account: aws.ToString(a.OwnerId), Region: region,
+		VPC: aws.ToString(a.VpcId), IsVPCDefault: aws.ToBool(a.IsDefault)}
+	for _, t := range a.Tags {
+		if aws.ToString(t.Key) == "Name" {
+			out.Name = aws.ToString(t.Value)
+		}
+	}
+	for _, s := range a.Associations {
+		out.Subnets = append(out.Subnets, aws.ToString(s.SubnetId))
+	}
+	slices.Sort(out.Subnets)
+	for _, e := range a.Entries {
+		entry, warning := toEntry(e)
+		out.Entries = append(out.Entries, entry)
+		if warning != "" {
+			out.Warnings = append(out.Warnings, warning)
+		}
+	}
+	out.Sort()
+	return out
+}
+
+// toEntry reads one entry. One whose prefix or protocol cannot be understood
+// keeps its number and an invalid prefix, so that it counts for the quota of both
+// families and its number is never used.
+func toEntry(e types.NetworkAclEntry) (firewall.Entry, string) {
+	out := firewall.Entry{Number: int(aws.ToInt32(e.RuleNumber)), Direction: firewall.Ingress,
+		Deny: e.RuleAction != types.RuleActionAllow}
+	if aws.ToBool(e.Egress) {
+		out.Direction = firewall.Egress
+	}
+	protocol, err := strconv.Atoi(aws.ToString(e.Protocol))
+	if err != nil || protocol < firewall.AllProtocols || protocol > 255 {
+		return out, fmt.Sprintf("%s entry %d has a protocol that is not understood", out.Direction, out.Number)
+	}
+	out.Protocol = protocol
+	text := aws.ToString(e.CidrBlock)
+	if text == "" {
+		text = aws.ToString(e.Ipv6CidrBlock)
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return out, fmt.Sprintf("%s entry %d has no prefix that is understood", out.Direction, out.Number)
+	}
+	out.Prefix = p.Masked()
+	if e.PortRange != nil && protocol != firewall.AllProtocols {
+		out.PortFrom, out.PortTo = int(aws.ToInt32(e.PortRange.From)), int(aws.ToInt32(e.PortRange.To))
+	}
+	if e.IcmpTypeCode != nil {
+		out.ICMPType, out.ICMPCode = int(aws.ToInt32(e.IcmpTypeCode.Type)), int(aws.ToInt32(e.IcmpTypeCode.Code))
+	}
+	return out, ""
+}
+
+// readOwn reads the VPCs and our public addresses, at most once in ten minutes,
+// sooner after a failure.
+func (b *Backend) readOwn(ctx context.Context, g *group, acls []firewall.ACL) *ownAddresses {
+	o := &g.own
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	pause := ownEvery
+	if len(o.warnings) > 0 {
+		pause = time.Minute
+	}
+	if !o.readAt.IsZero() && time.Since(o.readAt) < pause {
+		return o
+	}
+	o.readAt, o.warnings = time.Now(), nil
+	var ids []string
+	for _, a := range acls {
+		if a.VPC != "" && !slices.Contains(ids, a.VPC) {
+			ids = append(ids, a.VPC)
+		}
+	}
+	if len(ids) > 0 {
+		if err := b.readVPCs(ctx, g, ids); err != nil {
+			o.warnings = append(o.warnings, "the VPC's CIDRs could not be read, so the guard lacks them: "+explain(err, g).Error())
+		}
+	}
+	if err := b.readPublic(ctx, g); err != nil {
+		o.warnings = append(o.warnings, "our own public addresses could not be read, so the guard lacks them: "+explain(err, g).Error())
+	}
+	return o
+}
+
+func (b *Backend) readVPCs(ctx context.Context, g *group, ids []string) error {
+	vpcs := map[string][]netip.Prefix{}
+	in := &ec2.DescribeVpcsInput{Filters: []types.Filter{{Name: aws.String("vpc-id"), Values: ids}}}
+	for pages := ec2.NewDescribeVpcsPaginator(g.read, in); pages.HasMorePages(); {
+		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeVpcsOutput, error) { return pages.NextPage(ctx) })
+		if err != nil {
+			return err
+		}
+		for _, v := range page.Vpcs {
+			id := aws.ToString(v.VpcId)
+			vpcs[id] = appendPrefix(vpcs[id], aws.ToString(v.CidrBlock))
+			for _, c := range v.CidrBlockAssociationSet {
+				vpcs[id] = appendPrefix(vpcs[id], aws.ToString(c.CidrBlock))
+			}
+			for _, c := range v.Ipv6CidrBlockAssociationSet {
+				vpcs[id] = appendPrefix(vpcs[id], aws.ToString(c.Ipv6CidrBlock))
+			}
+		}
+	}
+	g.own.vpcs = vpcs
+	return nil
+}
+
+func (b *Backend) readPublic(ctx context.Context, g *group) error {
+	var public []netip.Prefix
+	out, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeAddressesOutput, error) {
+		return g.read.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{})
+	})
+	if err != nil {
+		return err
+	}
+	for _, a := range out.Addresses {
+		public = appendPrefix(public, aws.ToString(a.PublicIp))
+	}
+	for pages := ec2.NewDescribeNatGatewaysPaginator(g.read, &ec2.DescribeNatGatewaysInput{}); pages.HasMorePages(); {
+		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeNatGatewaysOutput, error) { return pages.NextPage(ctx) })
+		if err != nil {
+			return err
+		}
+		for _, n := range page.NatGateways {
+			for _, a := range n.NatGatewayAddresses {
+				public = appendPrefix(public, aws.ToString(a.PublicIp))
+			}
+		}
+	}
+	g.own.public = public
+	return nil
+}
+
+// appendPrefix adds a prefix or an address, once; other text is left out.
+func appendPrefix(list []netip.Prefix, text string) []netip.Prefix {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return list
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	if p = p.Masked(); slices.Contains(list, p) {
+		return list
+	}
+	return append(list, p)
+}
+
+func (o *ownAddresses) addTo(a *firewall.ACL) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	a.CIDRs = slices.Clone(o.vpcs[a.VPC])
+	a.Own = slices.Clone(o.public)
+	a.Warnings = append(a.Warnings, o.warnings...)
+}
