@@ -286,8 +286,13 @@ func TestQuotaCountsDirectionFamilyAndDefaultDeny(t *testing.T) {
 	if _, err := c.CreateNetworkAclEntry(t.Context(), create(1, true, "203.0.113.0/32")); err != nil {
 		t.Errorf("an identical create on a full ACL: %v", err)
 	}
-	_, err := c.ReplaceNetworkAclEntry(t.Context(), &ec2.ReplaceNetworkAclEntryInput{NetworkAclId: aws.String(aclID), RuleNumber: aws.Int32(1),
-		Egress: aws.Bool(true), Protocol: aws.String("-1"), RuleAction: types.RuleActionDeny, Ipv6CidrBlock: aws.String("2001:db8:1::/48")})
+	swap := &ec2.ReplaceNetworkAclEntryInput{NetworkAclId: aws.String(aclID), RuleNumber: aws.Int32(1),
+		Egress: aws.Bool(true), Protocol: aws.String("-1"), RuleAction: types.RuleActionDeny, CidrBlock: aws.String("198.51.100.0/24")}
+	if _, err := c.ReplaceNetworkAclEntry(t.Context(), swap); err != nil {
+		t.Errorf("a replace on a full ACL: %v", err)
+	}
+	swap.CidrBlock, swap.Ipv6CidrBlock = nil, aws.String("2001:db8:1::/48")
+	_, err := c.ReplaceNetworkAclEntry(t.Context(), swap)
 	if got := code(t, err); got != "NetworkAclEntryLimitExceeded" {
 		t.Errorf("a replace that changes to the full family answers %q", got)
 	}

@@ -187,6 +187,22 @@ func TestStaleDescribe(t *testing.T) {
 		if !described(t, c, 5) {
 			t.Error("a describe never shows a write")
 		}
+		// A second write does not hide what was true before the first.
+		s.SetFaults(sim.EC2Faults{})
+		for range 2 {
+			<-time.After(10 * time.Second)
+			if _, err := c.CreateNetworkAclEntry(t.Context(), create(6, true, "203.0.113.8/32")); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(10 * time.Second)
+			if _, err := c.DeleteNetworkAclEntry(t.Context(), remove(6, true)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.SetFaults(sim.EC2Faults{Stale: sim.Chance{Rate: 1}, StaleBy: 35 * time.Second, StaleExact: true})
+		if described(t, c, 6) {
+			t.Error("the past before two writes is not kept")
+		}
 		// Without StaleExact two answers running may disagree, in both ways.
 		s.SetFaults(sim.EC2Faults{Stale: sim.Chance{Rate: 1}, StaleBy: 20 * time.Second})
 		<-time.After(time.Minute)
@@ -227,6 +243,13 @@ func TestLatencyHonoursTheContext(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestUnknownActionIsRefused(t *testing.T) {
+	_, err := client(server(sim.EC2Config{})).DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{})
+	if got := code(t, err); got != "InvalidAction" {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestSignatureIsChecked(t *testing.T) {

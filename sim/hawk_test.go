@@ -8,9 +8,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,10 +48,12 @@ type signed struct {
 	id, key, ext         string
 	hash                 string
 	authorization        string // sent in place of the one made, "-" for none
+	origin               string // host and port as addressed, each on a line; empty: https of host
 }
 
 func (q signed) mac(kind, hash, ext string) string {
-	return hmacText(q.key, fmt.Sprintf("hawk.1.%s\n%d\n%s\n%s\n%s\n%s\n443\n%s\n%s\n", kind, q.ts, q.nonce, q.method, q.target, host, hash, ext))
+	origin := cmp.Or(q.origin, host+"\n443")
+	return hmacText(q.key, fmt.Sprintf("hawk.1.%s\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n", kind, q.ts, q.nonce, q.method, q.target, origin, hash, ext))
 }
 
 func (q signed) header() string {
@@ -83,7 +87,11 @@ func (c *caller) request(method, target, body string) signed {
 
 func (c *caller) do(q signed) (answered, error) {
 	c.t.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), q.method, "https://"+host+q.target, strings.NewReader(q.body))
+	scheme := "https://"
+	if strings.HasSuffix(q.origin, "\n80") {
+		scheme = "http://"
+	}
+	r, err := http.NewRequestWithContext(context.Background(), q.method, scheme+host+q.target, strings.NewReader(q.body))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -212,6 +220,9 @@ func TestUnauthorizedInHawksOrder(t *testing.T) {
 		{"stale before the organization", func(q *signed) { q.ts, q.ext = q.ts-62, "other" }, "Stale timestamp"},
 		{"61 s ahead", func(q *signed) { q.ts += 62 }, "Stale timestamp"},
 		{"59 s behind", func(q *signed) { q.ts -= 58 }, ""},
+		{"the port of http", func(q *signed) { q.origin = host + "\n80" }, ""},
+		{"another port", func(q *signed) { q.origin = host + "\n8443" }, "Bad mac"},
+		{"another host", func(q *signed) { q.origin = "other.test\n443" }, "Bad mac"},
 		{"another organization", func(q *signed) { q.ext = "other" }, "Unknown organization"},
 	}
 	for _, tt := range tests {
@@ -297,5 +308,44 @@ func TestSignatureFaults(t *testing.T) {
 		if !bytes.Contains([]byte(a.body), []byte(`"token":null`)) {
 			t.Errorf("%s: body %s", name, a.body)
 		}
+	}
+}
+
+// TestThreatStackOverASocket checks that a real connection signs with the host
+// and port as addressed, and sees an answer that breaks off.
+func TestThreatStackOverASocket(t *testing.T) {
+	s := threatStack(sim.ThreatStackConfig{})
+	web := httptest.NewServer(s)
+	defer web.Close()
+	c := &caller{t: t, handler: s}
+	read := func() (string, error) {
+		q := c.request("GET", "/v2/alerts?status=active", "")
+		q.origin = strings.Replace(strings.TrimPrefix(web.URL, "http://"), ":", "\n", 1)
+		r, err := http.NewRequestWithContext(t.Context(), q.method, web.URL+q.target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", q.header())
+		resp, err := web.Client().Do(r)
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if a := (answered{resp, string(b)}); err == nil && !q.verifies(a) {
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+		return string(b), err
+	}
+	if got, err := read(); err != nil || got != `{"alerts":[],"token":null}` {
+		t.Errorf("%q %v", got, err)
+	}
+	s.SetFaults(sim.ThreatStackFaults{Abort: sim.Chance{Next: 1}})
+	if got, err := read(); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("broken off: %q %v", got, err)
+	}
+	s.SetFaults(sim.ThreatStackFaults{Reset: sim.Chance{Next: 2}}) // the client asks again on a connection that was idle
+	if got, err := read(); err == nil {
+		t.Errorf("reset: %q", got)
 	}
 }

@@ -1,6 +1,8 @@
 package sim_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"slices"
@@ -112,6 +114,21 @@ func TestBadParameters(t *testing.T) {
 		if a.StatusCode != tt.want || (tt.want >= 400) != strings.HasPrefix(a.body, `{"errors":["`) {
 			t.Errorf("%s %s %s: %d %s, want %d", tt.method, tt.target, tt.body, a.StatusCode, a.body, tt.want)
 		}
+	}
+}
+
+func TestTokenIsOpaque(t *testing.T) {
+	s := threatStack(sim.ThreatStackConfig{PageSize: 1})
+	fill(s, 3)
+	c := &caller{t: t, handler: s}
+	token := c.get("/v2/alerts?status=active").decode(t)["token"].(string)
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := base64.RawURLEncoding.EncodeToString(bytes.Replace(b, []byte("active"), []byte("dismissed"), 1))
+	if a := c.get("/v2/alerts?token=" + forged); forged == token || a.StatusCode != 400 {
+		t.Errorf("a forged token: %d %s", a.StatusCode, a.body)
 	}
 }
 
