@@ -152,6 +152,9 @@ type Sighting struct {
 	Events    int              `json:"events,omitempty"`
 	Reasons   []string         `json:"reasons,omitempty"`
 	Evidence  []alert.Evidence `json:"evidence,omitempty"`
+	// Again says that the alert has named the address before: there is only more
+	// evidence now, or another outcome.
+	Again bool `json:"again,omitempty"`
 }
 
 // Write is one change to one ACL as the journal knows it.

@@ -51,6 +51,7 @@ func (l *List) Observe(now time.Time, a alert.Alert, in alert.Indicator, v polic
 	s := Sighting{Alert: a.ID, Addr: in.Addr, Direction: in.Direction, Events: in.Events,
 		Reasons: v.Reasons, Evidence: in.Evidence}
 	old, seen := l.sighting(a.ID, in)
+	s.Again = seen
 	if seen && old.Events >= in.Events && old.Outcome != OutcomeIgnored && old.Outcome != OutcomeRefused {
 		return nil
 	}

@@ -57,6 +57,12 @@ type Resumer interface {
 	Resume(known []alert.Alert)
 }
 
+// Repeater is a Source that remembers what it has given. Again makes it give once
+// more what it gave last, because it could not be recorded.
+type Repeater interface {
+	Again()
+}
+
 // SourceHealth is what a source knows of itself beyond its answers.
 type SourceHealth struct {
 	Budget   int // requests left in this minute, -1 unknown

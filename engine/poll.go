@@ -246,6 +246,9 @@ func (l *loop) pollEnded(ctx context.Context, it pollItem) {
 	t := now()
 	broken := l.pollBroken
 	l.pollBroken = false
+	if again, ok := l.cfg.Source.(Repeater); broken && ok {
+		again.Again()
+	}
 	l.source.Polling = false
 	l.view.dirty = true
 	l.view.counts.Polls++

@@ -55,7 +55,7 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		bump(&c.Alerts)
 		return
 	case blocklist.Sighted:
-		if e.Sighting.Outcome == blocklist.OutcomeRefused {
+		if e.Sighting.Outcome == blocklist.OutcomeRefused && !e.Sighting.Again {
 			bump(&c.Refused)
 			l.tellRefused(ln, e)
 		}

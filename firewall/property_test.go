@@ -169,7 +169,9 @@ func (w world) checkEffect(t *rapid.T, plan Plan) {
 		same := func(o Candidate) bool { return o.Direction == c.Direction && o.Prefix == c.Prefix }
 		return slices.ContainsFunc(plan.Left, func(l Left) bool { return same(l.Candidate) }) ||
 			slices.ContainsFunc(plan.Refused, func(l Left) bool { return same(l.Candidate) }) ||
-			slices.ContainsFunc(plan.Void, func(p Placed) bool { return covers(p.Candidate.Prefix, c.Prefix) && p.Candidate.Direction == c.Direction })
+			slices.ContainsFunc(plan.Void, func(p Placed) bool {
+				return covers(p.Candidate.Prefix, c.Prefix) && p.Candidate.Direction == c.Direction
+			})
 	}
 	for _, c := range w.want {
 		if excused(c) {

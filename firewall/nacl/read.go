@@ -84,6 +84,9 @@ func (b *Backend) readGroup(ctx context.Context, g *group) ([]firewall.ACL, erro
 	return found, g.missing(found)
 }
 
+// ErrNoSuchACL says that AWS does not know an ACL.
+var ErrNoSuchACL = errors.New("there is no network ACL")
+
 // all gives the same error to every target of a group.
 func (g *group) all(err error) error {
 	var errs []error
@@ -98,7 +101,7 @@ func (g *group) missing(found []firewall.ACL) error {
 	for _, t := range g.targets {
 		if !slices.ContainsFunc(found, func(a firewall.ACL) bool { return a.ID == t.ACL }) {
 			errs = append(errs, &firewall.TargetError{ACL: t.ACL, Err: fmt.Errorf(
-				"there is no network ACL %s in region %s of this account: check the id, region and profile of its [[acl]]", t.ACL, g.cfg.Region)})
+				"%w %s in region %s of this account: check the id, region and profile of its [[acl]]", ErrNoSuchACL, t.ACL, g.cfg.Region)})
 		}
 	}
 	return errors.Join(errs...)

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gopkg.in/natefinch/lumberjack.v2"
+
+	"selfprotect/alert"
+	"selfprotect/config"
+	"selfprotect/engine"
+	"selfprotect/firewall/nacl"
+	"selfprotect/journal"
+	"selfprotect/policy"
+	"selfprotect/threatstack"
+)
+
+// parts are the whole program, put together.
+type parts struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	source  *threatstack.Client
+	aws     *nacl.Backend
+	journal *journal.SQLite
+	engine  *engine.Engine
+	actor   string
+	guards  *guardian
+}
+
+// build puts the program together. It asks nothing of any service.
+func build(ctx context.Context, cfg *config.Config, o *options, log *slog.Logger) (*parts, error) {
+	p := &parts{cfg: cfg, log: log, actor: person(o.env)}
+	var err error
+	if p.source, err = newSource(cfg); err != nil {
+		return nil, err
+	}
+	if p.aws, err = newFirewall(ctx, cfg, o.readOnly); err != nil {
+		return nil, err
+	}
+	pol, err := policy.New(cfg.Policy())
+	if err != nil {
+		return nil, usageError(err)
+	}
+	if p.journal, err = journal.Open(cfg.State.Path); err != nil {
+		return nil, err
+	}
+	p.guards = newGuardian(cfg, p.source, p.aws, o.env)
+	p.engine, err = engine.New(ctx, engineConfig(cfg, p, pol, o))
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	log.Info("started", "version", buildVersion().String(), "journal", cfg.State.Path, "mode", cfg.Mode.String())
+	return p, nil
+}
+
+func (p *parts) close() {
+	if p.journal != nil {
+		if err := p.journal.Close(); err != nil {
+			p.log.Error("close the journal", "error", err)
+		}
+	}
+}
+
+func newSource(cfg *config.Config) (*threatstack.Client, error) {
+	creds, err := cfg.Credentials()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Warnings = append(cfg.Warnings, creds.Warnings...)
+	ts := cfg.ThreatStack
+	rules := make([]string, len(cfg.Watches))
+	for i, w := range cfg.Watches {
+		rules[i] = w.Rule
+	}
+	c, err := threatstack.New(threatstack.Config{
+		BaseURL: ts.BaseURL, OrganizationID: creds.OrganizationID, UserID: creds.UserID, APIKey: threatstack.Secret(creds.APIKey.Reveal()),
+		RuleIDs: rules, RequestsPerMinute: ts.RequestsPerMinute, Overlap: ts.Overlap, Window: ts.Window,
+		AllowUnsigned: ts.AllowUnsigned, Timeout: ts.Timeout,
+	})
+	if err != nil {
+		return nil, usageError(err)
+	}
+	return c, nil
+}
+
+func newFirewall(ctx context.Context, cfg *config.Config, readOnly bool) (*nacl.Backend, error) {
+	c := nacl.Config{ReadOnly: readOnly, AppID: "selfprotect"}
+	for _, a := range cfg.ACLs {
+		c.Targets = append(c.Targets, nacl.Target{ACL: a.ID, Region: a.Region, Profile: a.Profile, Role: a.Role, Directions: a.Directions})
+	}
+	return nacl.Open(ctx, c)
+}
+
+func engineConfig(cfg *config.Config, p *parts, pol *policy.Policy, o *options) engine.Config {
+	c := engine.Config{
+		Source: p.source, SourceName: "threatstack", Health: p.health, Firewall: p.aws, Journal: p.journal, Checkpoints: p.journal,
+		Policy: pol, Guarded: p.guards.guarded, ReadOnly: o.readOnly,
+		PollInterval: cmp.Or(o.pollInterval, cfg.ThreatStack.PollInterval), ReadInterval: cmp.Or(o.readInterval, cfg.Limits.ReadInterval),
+		Settle: cfg.Limits.Settle, RequestExpiry: cfg.Limits.RequestExpiry, MaxTTL: cfg.Limits.MaxTTL,
+		Limits: engine.AutoLimits{PerMinute: cfg.Limits.AutoPerMinute, PerHour: cfg.Limits.AutoPerHour},
+		Holder: fmt.Sprintf("%s:%d", p.actor, os.Getpid()),
+	}
+	for _, a := range cfg.ACLs {
+		c.ACLs = append(c.ACLs, engine.ACLConfig{ID: a.ID, Name: a.Name, Low: a.Numbers.Low, High: a.Numbers.High, Quota: a.Usable()})
+	}
+	return c
+}
+
+// health is what the source knows of itself.
+func (p *parts) health() engine.SourceHealth {
+	s := p.source.Status()
+	return engine.SourceHealth{Budget: s.BudgetLeft, Skipped: s.SkippedAlerts + s.SkippedEvents + s.Dropped,
+		Unsigned: p.cfg.ThreatStack.AllowUnsigned && !s.Signed}
+}
+
+// openLog opens the log file, 0600 in a directory 0700, turned over by size.
+func openLog(c config.Log) (*slog.Logger, func(), error) {
+	if err := os.MkdirAll(filepath.Dir(c.Path), 0o700); err != nil {
+		return nil, nil, fmt.Errorf("log: %w", err)
+	}
+	f, err := os.OpenFile(c.Path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("log: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, nil, fmt.Errorf("log: %w", err)
+	}
+	w := &lumberjack.Logger{Filename: c.Path, MaxSize: c.MaxSizeMB, MaxBackups: c.MaxBackups}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cmp.Or(c.Level, "info"))); err != nil {
+		return nil, nil, fmt.Errorf("log: %w", err)
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), func() { _ = w.Close() }, nil
+}
+
+// record writes a line of the engine to the log file.
+func record(log *slog.Logger, l engine.LogLine) {
+	level := slog.LevelInfo
+	switch {
+	case l.Severity == engine.Fault:
+		level = slog.LevelError
+	case l.Severity == engine.Warning:
+		level = slog.LevelWarn
+	case l.Event == "poll":
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{slog.String("event", l.Event)}
+	add := func(k, v string) {
+		if v != "" {
+			attrs = append(attrs, slog.String(k, v))
+		}
+	}
+	if l.Prefix.IsValid() {
+		add("cidr", l.Prefix.String())
+	}
+	add("acl", l.ACL)
+	add("actor", l.Actor)
+	add("rule", string(alert.Clean(l.RuleID)))
+	add("alert", string(alert.Clean(l.Alert)))
+	add("reason", l.Reason)
+	log.LogAttrs(context.Background(), level, l.Text, attrs...)
+}
+
+// quick is how long a start-up question to a service may take.
+const quick = 10 * time.Second

@@ -1,0 +1,164 @@
+// Package cli holds the commands: one file for each, and the wiring that they
+// share. It is the only package that knows every other.
+//
+// A command reads flags, environment and configuration file, in this order of
+// precedence, builds the parts, and runs the engine with a console or, when
+// standard output is no terminal, with plain lines. Exit codes: 0 done, 1
+// failure, 2 usage or configuration, 3 credentials or permission, 130
+// interrupted. SIGINT, SIGTERM and SIGHUP stop the engine, which lets the write
+// in flight finish; a second one ends the process at once.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"charm.land/fang/v2"
+	"github.com/spf13/cobra"
+
+	"selfprotect/config"
+	"selfprotect/threatstack"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitCredentials = 3
+	exitInterrupted = 130
+)
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(err error) error      { return &exitError{exitUsage, err} }
+func credentialError(err error) error { return &exitError{exitCredentials, err} }
+
+// Main runs a command and gives its exit code.
+func Main(args []string) int {
+	ctx, stop := notify(context.Background())
+	defer stop()
+	root := newRoot()
+	root.SetArgs(normalize(args))
+	v := buildVersion()
+	err := fang.Execute(ctx, root, fang.WithVersion(v.String()), fang.WithErrorHandler(printError), fang.WithoutVersion())
+	code := exitCode(err)
+	if code == exitOK && context.Cause(ctx) == errInterrupted {
+		return exitInterrupted
+	}
+	return code
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// notify gives a context that the first signal cancels; the second one ends the
+// process.
+func notify(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case s := <-signals:
+				if n > 0 {
+					os.Exit(exitInterrupted)
+				}
+				if s == os.Interrupt {
+					cancel(errInterrupted)
+				} else {
+					cancel(context.Canceled) // asked to stop: that is no failure
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(done); cancel(nil) }
+}
+
+// normalize lets the lab's flags be written with underscores or one dash less.
+func normalize(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if name, rest, _ := strings.Cut(a, "="); name == "--aws_acl_id" {
+			a = "--aws-acl-id"
+			if rest != "" {
+				a += "=" + rest
+			}
+		}
+		out[i] = a
+	}
+	return out
+}
+
+// exitCode gives the code that an error stands for.
+func exitCode(err error) int {
+	var e *exitError
+	var problems config.Problems
+	var creds *config.CredentialsError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &e):
+		return e.code
+	case errors.As(err, &problems):
+		return exitUsage
+	case errors.As(err, &creds), isAPICredential(err):
+		return exitCredentials
+	case isUsage(err):
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// isAPICredential says that the alert API does not accept who we are.
+func isAPICredential(err error) bool {
+	var e *threatstack.Error
+	return errors.As(err, &e) && (e.Kind == threatstack.Unauthorized || e.Kind == threatstack.Forbidden)
+}
+
+// isUsage recognizes cobra's errors about flags and arguments, which have no type.
+func isUsage(err error) bool {
+	for _, s := range []string{"unknown flag", "unknown shorthand", "unknown command", "flag needs an argument", "invalid argument", "accepts ", "requires at least"} {
+		if strings.Contains(err.Error(), s) {
+			return true
+		}
+	}
+	return false
+}
+
+// printError writes an error as plain lines: scripts and journals read it.
+func printError(w io.Writer, _ fang.Styles, err error) {
+	if errors.Is(err, errSilent) {
+		return
+	}
+	fmt.Fprintf(w, "selfprotect: %s\n", strings.TrimRight(err.Error(), "\n"))
+	if isUsage(err) {
+		fmt.Fprintln(w, "Try --help for usage.")
+	}
+}
+
+// errSilent has been told already.
+var errSilent = errors.New("told already")
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError(fmt.Errorf("unknown command %q for %q; try --help", args[0], cmd.CommandPath()))
+	}
+	return nil
+}

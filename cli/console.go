@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"selfprotect/engine"
+	"selfprotect/ui"
+)
+
+// console runs the engine behind the screen.
+func (p *parts) console(ctx context.Context, o *options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- p.engine.Run(ctx) }()
+	updates := make(chan *engine.Snapshot, 1)
+	go p.relay(updates)
+	notice := o.notice
+	if notice == "" {
+		notice = strings.Join(p.cfg.Warnings, "; ")
+	}
+	err := ui.Run(ctx, ui.Config{
+		Updates: updates, Console: p.engine, Actor: p.actor, Title: o.title, Theme: p.cfg.UI.Theme, FPS: p.cfg.UI.FPS,
+		ASCII: o.env("TERM") == "linux", NoColor: ui.NoColor(o.env),
+		LogPath: p.cfg.Log.Path, JournalPath: p.cfg.State.Path, Notice: notice,
+	})
+	cancel()
+	if e := <-ended; err == nil {
+		err = e
+	}
+	return err
+}
+
+// relay hands snapshots on to the screen and writes their lines to the log file.
+func (p *parts) relay(out chan *engine.Snapshot) {
+	defer close(out)
+	w := &lineLog{}
+	for s := range p.engine.Updates() {
+		for _, l := range w.fresh(s) {
+			record(p.log, l)
+		}
+		select {
+		case out <- s:
+			continue
+		default:
+		}
+		select {
+		case <-out: // the screen has not taken the last one: the newest wins
+		default:
+		}
+		out <- s
+	}
+}

@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"selfprotect/alert"
+	"selfprotect/engine"
+)
+
+// lines runs the engine and writes what happens, one line each.
+func (p *parts) lines(ctx context.Context, o *options, stdout, stderr io.Writer) error {
+	for _, w := range p.cfg.Warnings {
+		fmt.Fprintln(stderr, "selfprotect: warning:", w)
+	}
+	if err := p.preflight(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- p.engine.Run(ctx) }()
+	w := &lineWriter{out: bufio.NewWriter(stdout), json: o.json, log: func(l engine.LogLine) { record(p.log, l) }}
+	var failed error
+	for s := range p.engine.Updates() {
+		if failed != nil {
+			continue // the engine is stopping; its last snapshots go nowhere
+		}
+		if failed = w.write(s); failed != nil {
+			cancel()
+		}
+	}
+	err := <-ended
+	if failed != nil && !errors.Is(failed, syscall.EPIPE) && !errors.Is(failed, os.ErrClosed) {
+		return failed
+	}
+	return err
+}
+
+// lineWriter writes each line of the engine's log once.
+type lineWriter struct {
+	out  *bufio.Writer
+	json bool
+	log  func(engine.LogLine)
+	seen lineLog
+}
+
+// write writes what is new.
+func (w *lineWriter) write(s *engine.Snapshot) error {
+	for _, l := range w.seen.fresh(s) {
+		w.log(l)
+		if err := w.line(l); err != nil {
+			return err
+		}
+	}
+	return w.out.Flush()
+}
+
+// lineLog tells which lines of a snapshot are new. What the first one holds is
+// history: it was written when it happened.
+type lineLog struct {
+	started bool
+	last    uint64
+}
+
+func (w *lineLog) fresh(s *engine.Snapshot) []engine.LogLine {
+	i := len(s.Log)
+	for i > 0 && s.Log[i-1].ID > w.last {
+		i--
+	}
+	if n := len(s.Log); n > 0 {
+		w.last = s.Log[n-1].ID
+	}
+	if !w.started {
+		w.started = true
+		return nil
+	}
+	return s.Log[i:]
+}
+
+// jsonLine is the form of a line that programs read. Its keys are a contract.
+type jsonLine struct {
+	Time       string `json:"time"`
+	Event      string `json:"event"`
+	CIDR       string `json:"cidr,omitempty"`
+	ACL        string `json:"acl,omitempty"`
+	Direction  string `json:"direction,omitempty"`
+	RuleNumber int    `json:"rule_number,omitempty"`
+	Alert      string `json:"alert,omitempty"`
+	Rule       string `json:"rule,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	Severity   string `json:"severity,omitempty"`
+	Actor      string `json:"actor,omitempty"`
+	Block      string `json:"block,omitempty"`
+	Text       string `json:"text,omitempty"`
+}
+
+func (w *lineWriter) line(l engine.LogLine) error {
+	if !w.json {
+		_, err := w.out.WriteString(plainLine(l))
+		return err
+	}
+	j := jsonLine{Time: l.At.UTC().Format(time.RFC3339Nano), Event: l.Event, ACL: l.ACL, RuleNumber: l.Number,
+		Alert: clean(l.Alert), Rule: clean(l.RuleID), Reason: l.Reason, Severity: string(l.Severity), Actor: l.Actor, Block: string(l.Block), Text: l.Text}
+	if l.Prefix.IsValid() {
+		j.CIDR = l.Prefix.String()
+	}
+	if l.Direction != 0 {
+		j.Direction = l.Direction.String()
+	}
+	b, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	_, err = w.out.Write(append(b, '\n'))
+	return err
+}
+
+// plainLine is the form for people: time, event, text, and the reason.
+func plainLine(l engine.LogLine) string {
+	s := fmt.Sprintf("%s  %-9s  %s", l.At.Local().Format("15:04:05"), l.Event, l.Text)
+	if l.Reason != "" {
+		s += ": " + l.Reason
+	}
+	return s + "\n"
+}
+
+func clean(s string) string { return string(alert.Clean(s)) }

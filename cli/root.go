@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"selfprotect/config"
+)
+
+// options are the flags of the root command.
+type options struct {
+	path     string
+	flags    config.Flags
+	headless bool
+	json     bool
+	readOnly bool
+	forTime  time.Duration
+	title    string // of the window; such as demo
+	notice   string // one line below the header
+	// pollInterval shorter than the configuration allows, for the demo.
+	pollInterval time.Duration
+	readInterval time.Duration
+	env          func(string) string
+}
+
+func newRoot() *cobra.Command {
+	o := &options{env: os.Getenv}
+	root := &cobra.Command{
+		Use:   "selfprotect",
+		Short: "Turn alerts into network ACL denies, by itself or one keypress at a time",
+		Long: `selfprotect polls the alerts of a watched rule, finds the network addresses in
+them, and blocks each one with a deny entry in an AWS network ACL. It asks before
+each block (review), blocks by itself (auto), or only looks (observe).
+
+Without a command it opens the console; when standard output is no terminal, or
+with --headless, it writes plain lines, or JSON with --json.`,
+		Example: `# watch the console on made-up alerts, without any account
+selfprotect demo
+
+# with a configuration file
+selfprotect --config ~/.config/selfprotect/config.toml
+
+# without one
+selfprotect --headless --json --mode auto --watchrule RULE --aws-acl-id ACL`,
+		Args: noArgs, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runRoot(cmd, o) },
+	}
+	f := root.Flags()
+	commonFlags(root, o)
+	f.BoolVar(&o.headless, "headless", false, "write lines instead of opening the console")
+	f.BoolVar(&o.json, "json", false, "write one JSON object a line (with --headless or without a terminal)")
+	f.BoolVar(&o.readOnly, "read-only", false, "change nothing in AWS")
+	f.DurationVar(&o.forTime, "for", 0, "end by itself after this time")
+	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark or mono")
+	root.AddCommand(newDemo(), newCheck(), newConfig(), newVersion())
+	return root
+}
+
+// commonFlags are those that every command understands which reads the
+// configuration.
+func commonFlags(cmd *cobra.Command, o *options) {
+	f := cmd.Flags()
+	f.StringVar(&o.path, "config", "", "configuration file")
+	f.StringVar(&o.flags.Mode, "mode", "", "observe, review or auto")
+	f.StringArrayVar(&o.flags.WatchRules, "watchrule", nil, "id of a rule to watch; may be repeated")
+	f.StringArrayVar(&o.flags.ACLs, "aws-acl-id", nil, "id of a network ACL; may be repeated")
+	f.StringVar(&o.flags.Region, "region", "", "AWS region")
+	f.StringVar(&o.flags.Profile, "profile", "", "AWS profile")
+	f.StringVar(&o.flags.PollInterval, "poll-interval", "", "time between polls, such as 10s")
+	f.StringVar(&o.flags.State, "state", "", "path of the journal")
+	f.StringVar(&o.flags.Log, "log", "", "path of the log file")
+}
+
+func (o *options) load(partial bool) (*config.Config, error) {
+	home, _ := os.UserHomeDir()
+	return config.Load(config.Options{Path: o.path, Flags: o.flags, Env: o.env, Home: home, Partial: partial})
+}
+
+// lineMode says whether plain lines are written.
+func (o *options) lineMode() bool {
+	return o.headless || o.json || !isatty.IsTerminal(os.Stdout.Fd())
+}
+
+func runRoot(cmd *cobra.Command, o *options) error {
+	cfg, err := o.load(false)
+	if err != nil {
+		return err
+	}
+	return o.run(cmd, cfg)
+}
+
+// run works with a configuration until it is told to stop.
+func (o *options) run(cmd *cobra.Command, cfg *config.Config) error {
+	ctx := cmd.Context()
+	if o.forTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.forTime)
+		defer cancel()
+	}
+	log, closeLog, err := openLog(cfg.Log)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	p, err := build(ctx, cfg, o, log)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if o.lineMode() {
+		err = p.lines(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	} else {
+		err = p.console(ctx, o)
+	}
+	if errors.Is(err, context.DeadlineExceeded) && o.forTime > 0 {
+		return nil
+	}
+	return err
+}
+
+// person names who is at the keyboard.
+func person(env func(string) string) string {
+	user := env("USER")
+	if user == "" {
+		user = fmt.Sprintf("uid%d", os.Getuid())
+	}
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "localhost"
+	}
+	return user + "@" + host
+}
