@@ -34,8 +34,9 @@ func ParseAddr(s string) (netip.Addr, bool) {
 	}
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		if inner, ok = strings.CutSuffix(inner, "]"); ok {
-			a, ok := parsePlain(inner)
-			return a.Unmap(), ok && a.Is6()
+			if a, ok := parsePlain(inner); ok && a.Is6() {
+				return a.Unmap(), true
+			}
 		}
 	}
 	return netip.Addr{}, false
