@@ -40,14 +40,14 @@ func (c *cluster) take(r rune) bool {
 func (c *cluster) escaped() { c.marks, c.prev = 0, '>' }
 
 // joins says that r is drawn onto what stands before it: marks, the emoji skin
-// tones, and the vowels and finals of Hangul; also a Hangul initial after another,
+// tones, the vowels and finals of Hangul, the vowel AM of Thai and Lao; also a Hangul initial after another,
 // and a prefixed sign after another.
 func joins(prev, r rune) bool {
 	if unicode.In(r, unicode.M, unicode.Other_Grapheme_Extend) {
 		return true
 	}
 	switch {
-	case 0x1f3fb <= r && r <= 0x1f3ff, 0x1160 <= r && r <= 0x11ff, 0xd7b0 <= r && r <= 0xd7ff:
+	case r == 0x0e33, r == 0x0eb3, 0x1f3fb <= r && r <= 0x1f3ff, 0x1160 <= r && r <= 0x11ff, 0xd7b0 <= r && r <= 0xd7ff:
 		return true
 	case hangulInitial(r):
 		return hangulInitial(prev)
@@ -72,7 +72,7 @@ func hangulInitial(r rune) bool {
 // prefixed are the letters that Unicode joins to what follows them.
 func prefixed(r rune) bool {
 	switch r {
-	case 0x0d4e, 0x111c2, 0x111c3, 0x1193f, 0x11941, 0x11a3a, 0x11d46:
+	case 0x0d4e, 0x111c2, 0x111c3, 0x1193f, 0x11941, 0x11a3a, 0x11d46, 0x11f02:
 		return true
 	}
 	return 0x11a84 <= r && r <= 0x11a89

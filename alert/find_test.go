@@ -203,6 +203,23 @@ func TestProbeOnly(t *testing.T) {
 	}
 }
 
+func TestDirectionWords(t *testing.T) {
+	for _, d := range []Direction{Outbound, Inbound} {
+		var back Direction
+		if b, err := d.MarshalText(); err != nil || back.UnmarshalText(b) != nil || back != d {
+			t.Errorf("%v comes back as %v, %v", d, back, err)
+		}
+	}
+	for _, s := range []string{"", "Outbound", "Direction(0)"} {
+		if d := Direction(0); d.UnmarshalText([]byte(s)) == nil || d != 0 {
+			t.Errorf("%q reads as %v", s, d)
+		}
+	}
+	if s := Direction(7).String(); s != "Direction(7)" {
+		t.Errorf("no direction shows as %s", s)
+	}
+}
+
 var (
 	addrTexts = rapid.SampledFrom([]string{"", "", "", "-", "AWS Internal", "203.0.113.7", "::ffff:203.0.113.7", "203.0.113.8/24", "203.0.113.9:443",
 		"10.1.1.5", "10.1.1.6", "2001:db8::1", "[2001:db8::2]:80", "fe80::1%eth0", "0.0.0.0", "::", "127.0.0.1", "100.64.0.1"})
