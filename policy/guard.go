@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"selfprotect/alert"
 )
 
 // Guarded is one prefix that must not be blocked, and why.
@@ -33,7 +35,7 @@ type GuardedError struct {
 
 // Error names both, and the reason.
 func (e *GuardedError) Error() string {
-	return fmt.Sprintf("%s must not be blocked: it touches %s, %s", e.Prefix, e.By.Prefix, e.By.Why)
+	return fmt.Sprintf("%s must not be blocked: it touches %s, %s", e.Prefix, e.By.Prefix, alert.Clean(e.By.Why))
 }
 
 // ErrEmptyGuard says that there is no guard, so nothing may be blocked.
@@ -53,7 +55,7 @@ func NewGuard(entries []Guarded) *Guard {
 	g := &Guard{}
 	for _, e := range entries {
 		if !e.Prefix.IsValid() {
-			g.broken = fmt.Errorf("the guard is broken, so nothing is blocked: an entry (%s) has no valid prefix", cmp.Or(e.Why, "without a reason"))
+			g.broken = fmt.Errorf("the guard is broken, so nothing is blocked: an entry (%s) has no valid prefix", cmp.Or(alert.Clean(e.Why), "without a reason"))
 		} else {
 			e.Prefix = unmap(e.Prefix)
 		}

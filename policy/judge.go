@@ -156,9 +156,10 @@ func (p *Policy) Judge(a alert.Alert, in alert.Indicator) Verdict {
 	return p.byMode(w, v)
 }
 
-// with gives the verdict with an action and one more reason.
+// with gives the verdict with an action and one more reason, which may hold names
+// from outside.
 func (v Verdict) with(act Action, format string, args ...any) Verdict {
-	v.Action, v.Reasons = act, append(v.Reasons, fmt.Sprintf(format, args...))
+	v.Action, v.Reasons = act, append(v.Reasons, string(alert.Clean(fmt.Sprintf(format, args...))))
 	return v
 }
 

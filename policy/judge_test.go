@@ -117,6 +117,21 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestReasonsAreClean(t *testing.T) {
+	cfg := sample()
+	cfg.Guard = cfg.Guard.With(Guarded{Prefix: pfx("203.0.113.7/32"), Why: "host \x1b[2J"}, Guarded{Prefix: pfx("203.0.113.8/32"), Why: "\u202ename", Ask: true})
+	p := mustNew(t, cfg)
+	for _, addr := range []string{"203.0.113.7", "203.0.113.8"} {
+		v := p.Judge(alert.Alert{RuleID: "rule-auto"}, alert.Indicator{Addr: netip.MustParseAddr(addr), Direction: out})
+		if got := strings.Join(v.Reasons, " "); strings.ContainsAny(got, "\x1b\u202e") || !strings.Contains(got, `\x1b`) && !strings.Contains(got, "<U+202E>") {
+			t.Errorf("reasons %q", got)
+		}
+	}
+	if err := p.Guard(pfx("203.0.113.7/32")); err == nil || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("error %q", err)
+	}
+}
+
 func TestJudgeWeightAndTTL(t *testing.T) {
 	p := mustNew(t, sample())
 	for _, c := range []struct {
