@@ -1,0 +1,225 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"selfprotect/alert"
+	"selfprotect/blocklist"
+	"selfprotect/engine"
+)
+
+// detailPane draws everything about the highlighted row. What an approval would
+// do comes first, and no text from outside stands in or above it.
+func (m *Model) detailPane(w, h int) []string {
+	title, text := m.detail(w)
+	m.scroll[paneDetail] = max(0, min(m.scroll[paneDetail], len(text)-(h-1)))
+	right := ""
+	if hidden := len(text) - (h - 1) - m.scroll[paneDetail]; hidden > 0 {
+		right = fmt.Sprintf("%d more lines, tab and j", hidden)
+	}
+	out := []string{m.rule(w, title, m.pane == paneDetail, right)}
+	for i := range max(h-1, 0) {
+		at := i + m.scroll[paneDetail]
+		if at < len(text) {
+			out = append(out, text[at])
+		} else {
+			out = append(out, strings.Repeat(" ", w))
+		}
+	}
+	return out
+}
+
+func (m *Model) detail(w int) (string, []string) {
+	id := m.list().cursor
+	switch m.tab {
+	case tabAlerts:
+		if a := m.ix.alerts[id]; a != nil {
+			return m.alertDetail(w, a)
+		}
+	case tabProposals:
+		if p := m.ix.proposals[blocklist.ID(id)]; p != nil {
+			return "Approving this would", append(m.effect(w, p), m.background(w, p.Block, p.RuleName)...)
+		}
+	case tabBlocks:
+		if b := m.ix.blocks[blocklist.ID(id)]; b != nil {
+			return "Block", append(m.standing(w, b), m.background(w, b.Block, b.RuleName)...)
+		}
+	case tabLog:
+		if l := m.ix.lines[id]; l != nil {
+			return "What happened", m.logDetail(w, l)
+		}
+	}
+	return "Detail", nil
+}
+
+// effect says what an approval would do, line by line.
+func (m *Model) effect(w int, p *engine.Proposal) []string {
+	var out []string
+	for _, s := range p.Steps {
+		out = append(out, m.stepLine(w, s))
+	}
+	out = append(out, line(w, seg{m.th.dim, "   for "}, seg{m.th.bold, spanLong(p.TTL)},
+		seg{m.th.dim, ", " + covered(p) + repeated(p.Repeat)}))
+	if p.Blocked != "" {
+		out = append(out, line(w, seg{m.th.bad, " not now: " + p.Blocked}))
+	}
+	return append(out, line(w, seg{m.th.rule, " " + strings.Repeat(m.gl.rule, max(w-2, 0))}))
+}
+
+func (m *Model) stepLine(w int, s engine.Step) string {
+	if s.Op == 0 {
+		note := s.Note
+		if note == "" {
+			note = "nothing yet: the ACL was not read"
+		}
+		return line(w, seg{m.th.warn, " = "}, seg{m.th.bold, s.Prefix.String()}, seg{m.th.dim, fmt.Sprintf("  %s %s: ", s.Direction, s.ACL)}, seg{m.th.plain, note})
+	}
+	tail := fmt.Sprintf("  %s of %s, entry %d, %s left after", s.Direction, s.ACL, s.Number, plural(s.SlotsAfter, "slot", "slots"))
+	if s.Displaces.IsValid() {
+		tail = fmt.Sprintf("  %s of %s, entry %d, IN PLACE OF %s", s.Direction, s.ACL, s.Number, s.Displaces)
+	}
+	return line(w, seg{m.th.warn, " " + s.Op.String() + " "}, seg{m.th.bold, "deny " + s.Prefix.String()}, seg{m.th.plain, tail})
+}
+
+func covered(p *engine.Proposal) string {
+	bits := p.Prefix.Addr().BitLen() - p.Prefix.Bits()
+	if bits == 0 {
+		return "this one address, all protocols"
+	}
+	if bits > 20 {
+		return fmt.Sprintf("2^%d addresses, all protocols", bits)
+	}
+	return fmt.Sprintf("%d addresses, all protocols", 1<<bits)
+}
+
+func repeated(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; blocked %s before, so it lives longer", plural(n, "time", "times"))
+}
+
+// standing says where the entries of a block are.
+func (m *Model) standing(w int, b *engine.BlockView) []string {
+	st := m.blockState(b)
+	head := []seg{{st.p, " " + st.glyph + " " + st.word + " "}, {m.th.bold, b.Prefix.String()}}
+	if b.State == blocklist.Active {
+		head = append(head, seg{m.th.dim, "  until " + b.Expires.Local().Format("2006-01-02 15:04:05") + ", " + spanLong(b.Expires.Sub(m.now)) + " left"})
+	}
+	out := []string{line(w, head...)}
+	for _, p := range b.Presence {
+		text := fmt.Sprintf("   %s of %s: %s", p.Direction, p.ACL, p.Status)
+		if p.Number > 0 {
+			text += fmt.Sprintf(", entry %d", p.Number)
+		}
+		if p.Note != "" {
+			text += " (" + p.Note + ")"
+		}
+		out = append(out, line(w, seg{m.th.plain, text}))
+	}
+	by := fmt.Sprintf("   %s by %s %s ago", b.State, clean(b.DecidedBy), age(m.now, b.DecidedAt))
+	if b.Why != "" {
+		by += ": " + clean(b.Why)
+	}
+	return append(out, line(w, seg{m.th.dim, by}))
+}
+
+// background is where a block comes from: numbers, reasons, evidence.
+func (m *Model) background(w int, b blocklist.Block, rule string) []string {
+	out := []string{line(w, seg{m.th.dim, "   seen "}, seg{m.th.plain, plural(b.Sightings, "time", "times")}, seg{m.th.dim, " on "},
+		seg{m.th.plain, plural(len(b.Hosts), "host", "hosts")}, seg{m.th.dim, fmt.Sprintf(", last %s ago, weight %d, rule %s", age(m.now, b.LastSeen), b.Rank(), rule)})}
+	for _, r := range b.Reasons {
+		out = append(out, line(w, seg{m.th.dim, "   because " + clean(r)}))
+	}
+	for _, id := range b.Alerts {
+		a := m.ix.alerts[id]
+		if a == nil {
+			continue
+		}
+		out = append(out, line(w, seg{m.th.dim, "   " + fit(age(m.now, a.CreatedAt)+" ago", 8)}, seg{m.th.plain, string(a.Title)}))
+		for _, s := range a.Sightings {
+			if s.Block == b.ID {
+				out = append(out, m.evidenceLines(w, s.Evidence)...)
+			}
+		}
+	}
+	return out
+}
+
+func (m *Model) evidenceLines(w int, list []alert.Evidence) []string {
+	var out []string
+	for _, e := range list {
+		out = append(out, line(w, seg{m.th.dim, "     " + e.Time.Local().Format("15:04:05") + "  "}, seg{m.th.plain, evidence(e)}))
+	}
+	return out
+}
+
+// alertDetail shows an alert. When it has just one proposal that waits, what
+// approving it would do stands first, apart from the alert's text.
+func (m *Model) alertDetail(w int, a *engine.AlertRow) (string, []string) {
+	var out []string
+	title := "Alert"
+	if t := m.highlighted(); t != nil && t.state == blocklist.Pending {
+		title = "Approving this would"
+		out = m.effect(w, m.ix.proposals[t.block])
+	}
+	for _, s := range a.Sightings {
+		_, st := m.sightingState(s)
+		text := fmt.Sprintf(" %s  %s", s.Direction, plural(s.Events, "event", "events"))
+		out = append(out, line(w, seg{st.p, " " + st.glyph + " " + fit(st.word, 10)}, seg{m.th.bold, s.Addr.String()}, seg{m.th.dim, text}))
+		for _, r := range s.Reasons {
+			out = append(out, line(w, seg{m.th.dim, "     " + clean(r)}))
+		}
+		out = append(out, m.evidenceLines(w, s.Evidence)...)
+	}
+	sev, p := m.severityWord(a.Severity)
+	out = append(out, line(w, seg{p, " " + sev}, seg{m.th.plain, "  " + string(a.Title)}))
+	out = append(out, line(w, seg{m.th.dim, fmt.Sprintf("   %s ago, rule %s, alert %s, %s", age(m.now, a.CreatedAt), a.RuleName, clean(a.ID), m.reading(a))}))
+	return title, out
+}
+
+// reading says how much of an alert has been read.
+func (m *Model) reading(a *engine.AlertRow) string {
+	text := plural(a.Events, "event", "events")
+	if !a.Complete {
+		text = "its events are not read yet"
+	}
+	if a.Skipped > 0 {
+		text += fmt.Sprintf(", %d not understood", a.Skipped)
+	}
+	if a.Note != "" {
+		text += ", " + a.Note
+	}
+	return text
+}
+
+func (m *Model) logDetail(w int, l *engine.LogLine) []string {
+	var out []string
+	row := func(k, v string) {
+		if v == "" {
+			return
+		}
+		for i, part := range wrap(v, max(w-16, 10)) {
+			if i > 0 {
+				k = ""
+			}
+			out = append(out, line(w, seg{m.th.dim, "   " + fit(k, 12)}, seg{m.th.plain, part}))
+		}
+	}
+	row(l.Event, l.Text)
+	row("reason", l.Reason)
+	row("when", l.At.Local().Format("2006-01-02 15:04:05"))
+	row("who", l.Actor)
+	if l.Prefix.IsValid() {
+		row("prefix", l.Prefix.String())
+	}
+	if l.ACL != "" && l.Number > 0 {
+		row("entry", fmt.Sprintf("%d, %s of %s", l.Number, l.Direction, l.ACL))
+	}
+	row("alert", clean(l.Alert))
+	if l.Seq > 0 {
+		row("record", fmt.Sprint(l.Seq))
+	}
+	return out
+}

@@ -1,0 +1,248 @@
+package ui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"selfprotect/alert"
+	"selfprotect/blocklist"
+	"selfprotect/engine"
+)
+
+// index finds what a snapshot says of an id.
+type index struct {
+	alerts    map[string]*engine.AlertRow
+	proposals map[blocklist.ID]*engine.Proposal
+	blocks    map[blocklist.ID]*engine.BlockView
+	lines     map[string]*engine.LogLine
+	drifted   map[blocklist.ID]bool
+}
+
+func newIndex(s *engine.Snapshot) *index {
+	ix := &index{proposals: map[blocklist.ID]*engine.Proposal{}, blocks: map[blocklist.ID]*engine.BlockView{}, drifted: map[blocklist.ID]bool{}}
+	if s == nil {
+		return ix
+	}
+	for _, p := range s.Proposals {
+		ix.proposals[p.ID] = p
+	}
+	for _, b := range s.Blocks {
+		ix.blocks[b.ID] = b
+	}
+	for _, a := range s.ACLs {
+		for _, d := range a.Drifted {
+			ix.drifted[d.Block] = true
+		}
+	}
+	ix.alerts = make(map[string]*engine.AlertRow, len(s.Alerts))
+	for _, a := range s.Alerts {
+		ix.alerts[a.ID] = a
+	}
+	ix.lines = make(map[string]*engine.LogLine, len(s.Log))
+	for i := range s.Log {
+		ix.lines[lineID(&s.Log[i])] = &s.Log[i]
+	}
+	return ix
+}
+
+func lineID(l *engine.LogLine) string { return strconv.FormatUint(l.ID, 10) }
+
+// rowIDs gives the rows of a list, filtered.
+func (m *Model) rowIDs(t tab) []string {
+	s := m.snap
+	if s == nil {
+		return nil
+	}
+	var ids []string
+	keep := func(id string, text func() string) {
+		if m.filter == "" || strings.Contains(strings.ToLower(text()), m.filter) {
+			ids = append(ids, id)
+		}
+	}
+	switch t {
+	case tabAlerts:
+		ids = make([]string, 0, len(s.Alerts))
+		for _, a := range s.Alerts {
+			keep(a.ID, func() string { return m.alertText(a) })
+		}
+	case tabProposals:
+		for _, p := range s.Proposals {
+			keep(string(p.ID), func() string { return fmt.Sprint(p.Prefix, " ", p.Direction, " ", p.RuleName, " ", p.Reasons) })
+		}
+	case tabBlocks:
+		for _, b := range s.Blocks {
+			keep(string(b.ID), func() string {
+				return fmt.Sprint(b.Prefix, " ", b.State, " ", b.DecidedBy, " ", b.RuleName, " ", b.Why)
+			})
+		}
+	case tabLog:
+		for i := len(s.Log) - 1; i >= 0; i-- {
+			if l := &s.Log[i]; l.Event != "poll" || l.Severity != engine.Info {
+				keep(lineID(l), func() string { return l.Event + " " + l.Text + " " + l.Reason + " " + l.Actor })
+			}
+		}
+	}
+	return ids
+}
+
+func (m *Model) alertText(a *engine.AlertRow) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s %s", a.Title, a.Host, a.RuleName, m.alertState(a).word)
+	for _, s := range a.Sightings {
+		fmt.Fprintf(&b, " %s %s", s.Addr, s.Direction)
+	}
+	return b.String()
+}
+
+// state is what a row says of itself: a word, its sign and its style.
+type state struct {
+	word, glyph string
+	p           paint
+}
+
+// alertState says what became of an alert: what needs a person comes first.
+func (m *Model) alertState(a *engine.AlertRow) state {
+	best, found := state{}, 99
+	better := func(rank int, s state) {
+		if rank < found {
+			best, found = s, rank
+		}
+	}
+	for _, s := range a.Sightings {
+		rank, st := m.sightingState(s)
+		better(rank, st)
+	}
+	switch {
+	case found < 99:
+		return best
+	case a.Note != "" || a.Complete:
+		return state{"no address", m.gl.none, m.th.dim}
+	}
+	return state{"reading", m.gl.none, m.th.dim}
+}
+
+// sightingState says what became of one address of an alert.
+func (m *Model) sightingState(s blocklist.Sighting) (rank int, st state) {
+	if m.ix.proposals[s.Block] != nil {
+		return 0, state{"pending", m.gl.pending, m.th.warn}
+	}
+	if b := m.ix.blocks[s.Block]; b != nil && s.Block != "" {
+		return 1, m.blockState(b)
+	}
+	switch s.Outcome {
+	case blocklist.OutcomeRefused:
+		return 2, state{"refused", m.gl.refused, m.th.bad}
+	case blocklist.OutcomeDenied:
+		return 3, state{"denied", m.gl.none, m.th.dim}
+	case blocklist.OutcomeIgnored:
+		return 4, state{"ignored", m.gl.none, m.th.dim}
+	}
+	return 5, state{"ended", m.gl.none, m.th.dim}
+}
+
+// blockState says where a block stands, in one word.
+func (m *Model) blockState(b *engine.BlockView) state {
+	switch b.State {
+	case blocklist.Refused:
+		return state{"denied", m.gl.none, m.th.dim}
+	case blocklist.Lapsed:
+		return state{"expired", m.gl.none, m.th.dim}
+	case blocklist.Undone:
+		return state{"revoked", m.gl.none, m.th.dim}
+	}
+	worst := "present"
+	order := map[string]int{"present": 0, "covered": 1, "writing": 2, "waiting": 3, "unknown": 4, "failed": 5, "drifted": 6}
+	void := false
+	for _, p := range b.Presence {
+		if order[p.Status] > order[worst] {
+			worst = p.Status
+		}
+		void = void || p.Status == "present" && strings.HasPrefix(p.Note, "not effective")
+	}
+	switch {
+	case void:
+		return state{"no effect", m.gl.refused, m.th.bad}
+	case worst == "present", worst == "covered":
+		return state{"blocked", m.gl.ours, m.th.good}
+	case worst == "drifted":
+		return state{"removed!", m.gl.drift, m.th.bad}
+	case worst == "failed", worst == "unknown":
+		return state{worst, m.gl.refused, m.th.bad}
+	}
+	return state{worst, m.gl.pending, m.th.warn}
+}
+
+// severityWord says a severity by sign and word.
+func (m *Model) severityWord(sev int) (string, paint) {
+	switch sev {
+	case 1:
+		return m.gl.high + " high", m.th.bad
+	case 2:
+		return m.gl.medium + " med", m.th.warn
+	case 3:
+		return m.gl.low + " low", m.th.dim
+	}
+	return m.gl.none + " -", m.th.dim
+}
+
+func (m *Model) arrow(d alert.Direction) string {
+	if d == alert.Inbound {
+		return m.gl.left
+	}
+	return m.gl.right
+}
+
+// highlighted says what a decision on the highlighted row would be about, and
+// which prefix to mark in the ACL; nil when it is about nothing.
+func (m *Model) highlighted() *target {
+	id := m.list().cursor
+	if m.snap == nil || id == "" {
+		return nil
+	}
+	switch m.tab {
+	case tabAlerts:
+		return m.alertTarget(m.ix.alerts[id])
+	case tabProposals, tabBlocks:
+		return m.blockTarget(blocklist.ID(id))
+	case tabLog:
+		if l := m.ix.lines[id]; l != nil && l.Block != "" {
+			return m.blockTarget(l.Block)
+		}
+	}
+	return nil
+}
+
+// alertTarget is the only pending proposal of an alert, else its only block.
+func (m *Model) alertTarget(a *engine.AlertRow) *target {
+	if a == nil {
+		return nil
+	}
+	var pending, others []blocklist.ID
+	for _, s := range a.Sightings {
+		switch {
+		case s.Block == "":
+		case m.ix.proposals[s.Block] != nil:
+			pending = append(pending, s.Block)
+		case m.ix.blocks[s.Block] != nil:
+			others = append(others, s.Block)
+		}
+	}
+	switch {
+	case len(pending) == 1:
+		return m.blockTarget(pending[0])
+	case len(pending) == 0 && len(others) == 1:
+		return m.blockTarget(others[0])
+	}
+	return nil
+}
+
+func (m *Model) blockTarget(id blocklist.ID) *target {
+	if p := m.ix.proposals[id]; p != nil {
+		return &target{block: id, digest: p.Digest, cidr: p.Prefix.String(), state: blocklist.Pending}
+	}
+	if b := m.ix.blocks[id]; b != nil {
+		return &target{block: id, cidr: b.Prefix.String(), state: b.State, drifted: m.ix.drifted[id]}
+	}
+	return nil
+}

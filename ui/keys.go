@@ -1,0 +1,284 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	tea "charm.land/bubbletea/v2"
+
+	"selfprotect/blocklist"
+	"selfprotect/policy"
+)
+
+// binding is one thing that a key does. The help and the last line are made from
+// these, so they are always true.
+type binding struct {
+	keys  []string
+	short string // on the last line
+	help  string
+	group string
+	// when says whether it is possible now; nil is always.
+	when func(*Model) bool
+	do   func(*Model) tea.Cmd
+}
+
+// bindings is the key map.
+func bindings() []binding {
+	return []binding{
+		{[]string{"a"}, "approve", "approve the highlighted proposal: it is blocked as shown", "decide", (*Model).onProposal, (*Model).approve},
+		{[]string{"d"}, "deny", "deny the highlighted proposal", "decide", (*Model).onProposal, (*Model).deny},
+		{[]string{"u"}, "unblock", "unblock the highlighted block (asks first)", "decide", (*Model).onActive, (*Model).revoke},
+		{[]string{"r"}, "restore", "write back an entry that somebody removed (asks first)", "decide", (*Model).onDrift, (*Model).restore},
+		{[]string{"m"}, "mode", "change the mode; auto needs the typed word", "decide", nil, (*Model).openMode},
+
+		{[]string{"1"}, "", "alerts", "look", nil, func(m *Model) tea.Cmd { return m.open(tabAlerts) }},
+		{[]string{"2"}, "", "proposals", "look", nil, func(m *Model) tea.Cmd { return m.open(tabProposals) }},
+		{[]string{"3"}, "", "blocks", "look", nil, func(m *Model) tea.Cmd { return m.open(tabBlocks) }},
+		{[]string{"4"}, "", "log of what was decided and done", "look", nil, func(m *Model) tea.Cmd { return m.open(tabLog) }},
+		{[]string{"tab"}, "pane", "move between list, network ACL and detail", "look", nil, func(m *Model) tea.Cmd { m.pane = (m.pane + 1) % paneCount; return nil }},
+		{[]string{"shift+tab"}, "", "the same backwards", "look", nil, func(m *Model) tea.Cmd { m.pane = (m.pane + paneCount - 1) % paneCount; return nil }},
+		{[]string{"]"}, "", "next network ACL", "look", nil, func(m *Model) tea.Cmd { return m.nextACL(1) }},
+		{[]string{"["}, "", "previous network ACL", "look", nil, func(m *Model) tea.Cmd { return m.nextACL(-1) }},
+		{[]string{"/"}, "filter", "show only rows that contain a text", "look", nil, func(m *Model) tea.Cmd { m.filtering = true; return nil }},
+		{[]string{"esc"}, "", "clear the filter, go back to the list", "look", nil, (*Model).escape},
+		{[]string{"p"}, "pause", "freeze the view; data keeps coming", "look", nil, (*Model).pause},
+		{[]string{"!"}, "", "what is wrong now", "look", nil, func(m *Model) tea.Cmd { m.overlay = overlayProblems; return nil }},
+		{[]string{"R"}, "", "poll and read the network ACLs now", "look", nil, func(m *Model) tea.Cmd { m.cfg.Console.Poll(); m.say("asked for a poll", false); return nil }},
+
+		{[]string{"j", "down"}, "", "down", "move", nil, func(m *Model) tea.Cmd { return m.move(1) }},
+		{[]string{"k", "up"}, "", "up", "move", nil, func(m *Model) tea.Cmd { return m.move(-1) }},
+		{[]string{"pgdown", "ctrl+d"}, "", "page down", "move", nil, func(m *Model) tea.Cmd { return m.move(m.page()) }},
+		{[]string{"pgup", "ctrl+u"}, "", "page up", "move", nil, func(m *Model) tea.Cmd { return m.move(-m.page()) }},
+		{[]string{"g", "home"}, "", "to the top; alerts, blocks and log then follow the newest", "move", nil, (*Model).first},
+		{[]string{"G", "end"}, "", "to the end", "move", nil, func(m *Model) tea.Cmd { return m.move(1 << 30) }},
+
+		{[]string{"?"}, "help", "this help", "program", nil, func(m *Model) tea.Cmd { m.overlay = overlayHelp; return nil }},
+		{[]string{"q"}, "quit", "quit; blocks stay as they are", "program", nil, (*Model).quit},
+		{[]string{"ctrl+c"}, "", "quit at once", "program", nil, func(*Model) tea.Cmd { return tea.Quit }},
+	}
+}
+
+// key handles one key press.
+func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
+	name := k.String()
+	switch {
+	case name == "ctrl+c":
+		return tea.Quit
+	case m.dialog != nil:
+		return m.dialogKey(k)
+	case m.filtering:
+		return m.filterKey(k)
+	case m.overlay != overlayNone:
+		return m.overlayKey(name)
+	}
+	for _, b := range bindings() {
+		if !slices.Contains(b.keys, name) {
+			continue
+		}
+		if b.when != nil && !b.when(m) {
+			m.say(fmt.Sprintf("%s: nothing to %s on this row", name, b.short), true)
+			return nil
+		}
+		return b.do(m)
+	}
+	return nil
+}
+
+func (m *Model) onProposal() bool {
+	return m.drawn.target != nil && m.drawn.target.state == blocklist.Pending
+}
+
+func (m *Model) onActive() bool {
+	return m.drawn.target != nil && m.drawn.target.state == blocklist.Active
+}
+
+func (m *Model) onDrift() bool { return m.onActive() && m.drawn.target.drifted }
+
+// intended checks that the row which the last frame highlighted is still what it
+// was. It gives nil, and says why, when it is not.
+func (m *Model) intended() *target {
+	t := m.drawn.target
+	if t == nil || m.live == nil {
+		return nil
+	}
+	if m.now.Sub(m.movedAt) < settleTime {
+		m.say("another row has just come under the cursor, look again", true)
+		return nil
+	}
+	for _, p := range m.live.Proposals {
+		if p.ID != t.block {
+			continue
+		}
+		switch {
+		case t.state != blocklist.Pending || p.Digest != t.digest:
+			m.say("row changed, look again", true)
+			return nil
+		case p.Blocked != "":
+			m.say("not now: "+p.Blocked, true)
+			return nil
+		}
+		return t
+	}
+	for _, b := range m.live.Blocks {
+		if b.ID == t.block && b.State == t.state {
+			return t
+		}
+	}
+	m.say("row changed, look again", true)
+	return nil
+}
+
+func (m *Model) approve() tea.Cmd {
+	t := m.intended()
+	if t == nil {
+		return nil
+	}
+	return m.decide(*t, blocklist.Approve, "approved in the console", "approved")
+}
+
+func (m *Model) deny() tea.Cmd {
+	t := m.drawn.target
+	if m.now.Sub(m.movedAt) < settleTime {
+		m.say("another row has just come under the cursor, look again", true)
+		return nil
+	}
+	return m.decide(*t, blocklist.Deny, "denied in the console", "denied")
+}
+
+func (m *Model) revoke() tea.Cmd {
+	t := m.intended()
+	if t == nil {
+		return nil
+	}
+	m.dialog = newDialog(m.now, "Unblock "+t.cidr+"?", []string{"Its deny entries are removed from every network ACL of this block.", "Traffic with it is possible again."}, "y", "unblock",
+		func(m *Model) tea.Cmd { return m.decide(*t, blocklist.Revoke, "unblocked in the console", "unblocked") })
+	return nil
+}
+
+func (m *Model) restore() tea.Cmd {
+	t := m.intended()
+	if t == nil {
+		return nil
+	}
+	m.dialog = newDialog(m.now, "Write "+t.cidr+" back?", []string{"Somebody removed its entry from the network ACL.", "Ask them first if you do not know why."}, "y", "write it back",
+		func(m *Model) tea.Cmd { return m.decide(*t, blocklist.Restore, "restored in the console", "restored") })
+	return nil
+}
+
+func (m *Model) open(t tab) tea.Cmd {
+	if m.tab != t {
+		m.tab, m.pane = t, paneList
+		m.scroll[paneDetail] = 0
+	}
+	return nil
+}
+
+func (m *Model) nextACL(d int) tea.Cmd {
+	if m.snap != nil && len(m.snap.ACLs) > 0 {
+		n := len(m.snap.ACLs)
+		m.acl = (m.acl + d + n) % n
+		m.scroll[paneACL] = 0
+	}
+	return nil
+}
+
+func (m *Model) page() int { return max(m.list().height-1, 1) }
+
+func (m *Model) move(d int) tea.Cmd {
+	if m.pane != paneList {
+		m.scroll[m.pane] = max(0, min(m.scroll[m.pane]+d, 1<<20))
+		return nil
+	}
+	l := m.list()
+	l.follow = false
+	l.move(max(-1<<30, d))
+	m.scroll[paneDetail] = 0
+	return nil
+}
+
+func (m *Model) first() tea.Cmd {
+	if m.pane != paneList {
+		m.scroll[m.pane] = 0
+		return nil
+	}
+	l := m.list()
+	l.to(0)
+	l.follow = m.tab != tabProposals
+	m.scroll[paneDetail] = 0
+	return nil
+}
+
+func (m *Model) escape() tea.Cmd {
+	m.pane = paneList
+	if m.filter != "" {
+		m.filter = ""
+		m.refill()
+	}
+	return nil
+}
+
+func (m *Model) pause() tea.Cmd {
+	m.paused = !m.paused
+	if !m.paused && m.live != nil {
+		m.show(m.live)
+	}
+	return nil
+}
+
+func (m *Model) quit() tea.Cmd {
+	n := 0
+	if m.live != nil {
+		for _, a := range m.live.ACLs {
+			n += a.InFlight
+		}
+	}
+	if n == 0 && len(m.deciding) == 0 {
+		return tea.Quit
+	}
+	m.dialog = newDialog(m.now, "Quit?", []string{"Writes to AWS are not settled yet. The one in flight is finished first;", "the next start continues with the rest."}, "y", "quit",
+		func(*Model) tea.Cmd { return tea.Quit })
+	return nil
+}
+
+func (m *Model) filterKey(k tea.KeyPressMsg) tea.Cmd {
+	switch name := k.String(); name {
+	case "enter":
+		m.filtering = false
+	case "esc":
+		m.filtering, m.filter = false, ""
+	case "backspace":
+		if r := []rune(m.filter); len(r) > 0 {
+			m.filter = string(r[:len(r)-1])
+		}
+	default:
+		if t := typed(k); t != "" && len(m.filter) < 64 {
+			m.filter += lower(t)
+		}
+	}
+	m.refill()
+	return nil
+}
+
+func (m *Model) overlayKey(name string) tea.Cmd {
+	switch name {
+	case "j", "down":
+		m.scroll[paneList]++
+	case "k", "up":
+		m.scroll[paneList] = max(0, m.scroll[paneList]-1)
+	default:
+		m.overlay, m.scroll[paneList] = overlayNone, 0
+	}
+	return nil
+}
+
+// setMode sends the mode without waiting for it.
+func (m *Model) setMode(mode policy.Mode) tea.Cmd {
+	c, actor := m.cfg.Console, m.cfg.Actor
+	m.say("mode "+mode.String()+m.gl.dots, false)
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), decideTimeout)
+		defer cancel()
+		return decidedMsg{text: "mode " + mode.String(), err: c.SetMode(ctx, mode, actor, "set in the console")}
+	}
+}

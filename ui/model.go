@@ -1,0 +1,275 @@
+package ui
+
+import (
+	"context"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"selfprotect/blocklist"
+	"selfprotect/engine"
+)
+
+// tab is one of the lists.
+type tab int
+
+const (
+	tabAlerts tab = iota
+	tabProposals
+	tabBlocks
+	tabLog
+	tabCount
+)
+
+// pane is what the movement keys move.
+type pane int
+
+const (
+	paneList pane = iota
+	paneACL
+	paneDetail
+	paneCount
+)
+
+const (
+	// settleTime is how long a row must have been highlighted before a decision
+	// counts, when it came under the cursor by itself.
+	settleTime = 300 * time.Millisecond
+	// toastTime is how long a result stays on the last line.
+	toastTime = 8 * time.Second
+	// decideTimeout bounds one decision.
+	decideTimeout = 20 * time.Second
+)
+
+// Model is the console. It is the only tea.Model.
+type Model struct {
+	cfg  Config
+	th   theme
+	gl   glyphs
+	dark bool
+
+	w, h int
+	now  time.Time
+	live *engine.Snapshot // the newest
+	snap *engine.Snapshot // the one that is shown: live, or frozen while paused
+	ix   *index           // of snap
+
+	tab    tab
+	pane   pane
+	lists  [tabCount]list
+	acl    int // which ACL is shown
+	scroll [paneCount]int
+
+	filter    string
+	filtering bool
+	paused    bool
+	dialog    *dialog
+	overlay   overlay
+
+	// movedAt is when another row came under the cursor by itself.
+	movedAt  time.Time
+	deciding map[blocklist.ID]bool
+	toast    toast
+	ended    bool // the engine has stopped
+
+	// drawn is what the last frame highlighted. Decisions refer to it.
+	drawn drawn
+	frame string // the last frame; empty when it must be drawn anew
+}
+
+// drawn is what a person saw when pressing a key.
+type drawn struct {
+	tab    tab
+	row    string
+	target *target
+}
+
+// target is what a decision on the highlighted row is about.
+type target struct {
+	block   blocklist.ID
+	digest  string // of a proposal; empty for others
+	cidr    string
+	state   blocklist.State
+	drifted bool
+}
+
+type toast struct {
+	text string
+	bad  bool
+	at   time.Time
+}
+
+// overlay is a page over the lists.
+type overlay int
+
+const (
+	overlayNone overlay = iota
+	overlayHelp
+	overlayProblems
+)
+
+// Messages.
+type (
+	snapshotMsg struct{ s *engine.Snapshot }
+	endedMsg    struct{}
+	tickMsg     struct{}
+	decidedMsg  struct {
+		id   blocklist.ID
+		text string
+		err  error
+	}
+)
+
+// New gives a console.
+func New(cfg Config) *Model {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	m := &Model{cfg: cfg, dark: true, gl: newGlyphs(cfg.ASCII), now: cfg.Now(), deciding: map[blocklist.ID]bool{}, ix: newIndex(nil)}
+	m.lists[tabAlerts].follow = true
+	m.lists[tabLog].follow = true
+	m.lists[tabBlocks].follow = true
+	m.restyle()
+	return m
+}
+
+func (m *Model) restyle() {
+	name := m.cfg.Theme
+	if m.cfg.NoColor {
+		name = "mono"
+	}
+	m.th = newTheme(name, m.dark)
+	m.frame = ""
+}
+
+// Init implements tea.Model.
+func (m *Model) Init() tea.Cmd {
+	return tea.Batch(m.waitSnapshot(), tick(), tea.RequestBackgroundColor)
+}
+
+func tick() tea.Cmd {
+	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg{} })
+}
+
+func (m *Model) waitSnapshot() tea.Cmd {
+	updates := m.cfg.Updates
+	return func() tea.Msg {
+		s, ok := <-updates
+		if !ok {
+			return endedMsg{}
+		}
+		return snapshotMsg{s}
+	}
+}
+
+// Update implements tea.Model. It only dispatches.
+func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.w, m.h = max(msg.Width, 0), max(msg.Height, 0)
+	case tea.BackgroundColorMsg:
+		m.dark = msg.IsDark()
+		m.restyle()
+	case snapshotMsg:
+		m.now = m.cfg.Now()
+		m.take(msg.s)
+		m.frame = ""
+		return m, m.waitSnapshot()
+	case endedMsg:
+		m.ended = true
+	case tickMsg:
+		if m.ended {
+			return m, nil
+		}
+		m.now = m.cfg.Now()
+		m.frame = ""
+		return m, tick()
+	case decidedMsg:
+		m.decided(msg)
+	case tea.KeyPressMsg:
+		m.now = m.cfg.Now()
+		m.frame = ""
+		return m, m.key(msg)
+	case tea.PasteMsg:
+		return m, nil // a paste never decides anything
+	default:
+		return m, nil
+	}
+	m.frame = ""
+	return m, nil
+}
+
+// take shows a new snapshot, unless the view is paused.
+func (m *Model) take(s *engine.Snapshot) {
+	m.live = s
+	if m.paused && m.snap != nil {
+		return
+	}
+	m.show(s)
+}
+
+func (m *Model) show(s *engine.Snapshot) {
+	m.snap = s
+	m.ix = newIndex(s)
+	if n := len(s.ACLs); n > 0 {
+		m.acl = min(m.acl, n-1)
+	}
+	m.refill()
+}
+
+// refill gives each list its rows. When another row comes under the cursor of the
+// list on the screen, decisions wait a moment.
+func (m *Model) refill() {
+	for t := range tabCount {
+		moved := m.lists[t].set(m.rowIDs(t))
+		if moved && t == m.tab {
+			m.movedAt = m.now
+			m.scroll[paneDetail] = 0
+		}
+	}
+}
+
+func (m *Model) list() *list { return &m.lists[m.tab] }
+
+func (m *Model) say(text string, bad bool) {
+	m.toast = toast{text: text, bad: bad, at: m.now}
+}
+
+// decided takes the result of a command.
+func (m *Model) decided(msg decidedMsg) {
+	delete(m.deciding, msg.id)
+	m.now = m.cfg.Now()
+	if msg.err != nil {
+		m.say(clean(msg.err.Error()), true)
+		return
+	}
+	m.say(msg.text, false)
+}
+
+// decide sends a decision without waiting for it.
+func (m *Model) decide(t target, verb blocklist.Verb, reason, done string) tea.Cmd {
+	if m.deciding[t.block] {
+		m.say("wait: a decision on it is on its way", true)
+		return nil
+	}
+	m.deciding[t.block] = true
+	m.say(done+" "+t.cidr+m.gl.dots, false)
+	c, d := m.cfg.Console, blocklist.Decision{Verb: verb, Actor: m.cfg.Actor, Reason: reason, Effect: t.digest}
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), decideTimeout)
+		defer cancel()
+		return decidedMsg{id: t.block, text: done + " " + t.cidr, err: c.Decide(ctx, t.block, d)}
+	}
+}
+
+// View implements tea.Model.
+func (m *Model) View() tea.View {
+	if m.frame == "" {
+		m.frame = m.draw()
+	}
+	v := tea.NewView(m.frame)
+	v.AltScreen = true
+	v.ReportFocus = true
+	v.WindowTitle = m.windowTitle()
+	return v
+}

@@ -1,0 +1,71 @@
+// Package ui is the console: it shows engine snapshots and sends decisions.
+//
+// The protocol. The engine hands out immutable snapshots; the model takes the
+// newest, keeps cursors by id, and draws one frame from it. A key acts on what
+// was highlighted in the last frame that was drawn: View notes the block and the
+// digest of its effect, and a decision carries that digest. If the row or its
+// effect has changed since, the decision is refused with "row changed, look
+// again". Nothing opens by itself. A confirmation absorbs keys until input has
+// been quiet, defaults to cancel, and is not answered by the key that opened it.
+//
+// Update never waits: decisions run in commands with a time limit. View reads no
+// clock: the time was noted with the last message.
+//
+// Text from outside was cleaned where it came in; ids, which must stay as they
+// are, are cleaned here. The console emits no other sequence than its own
+// colours and those of the renderer.
+package ui
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"selfprotect/engine"
+)
+
+// Config is what a console is made from.
+type Config struct {
+	Updates <-chan *engine.Snapshot // newest wins; closed when the engine ends
+	Console engine.Console
+	Actor   string // who decides, user@host
+	Title   string // such as demo; may be empty
+	Theme   string // auto, light, dark or mono
+	ASCII   bool   // no glyphs beyond ASCII
+	NoColor bool
+	FPS     int // frames a second at most; 0 is 30
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// LogPath and JournalPath are shown in the help.
+	LogPath, JournalPath string
+	Notice               string // one line that is shown while nothing is wrong
+}
+
+// NoColor says whether the environment asks for no colour: NO_COLOR with any
+// value (no-color.org), or a terminal that has none.
+func NoColor(env func(string) string) bool {
+	return env("NO_COLOR") != "" || env("TERM") == "dumb"
+}
+
+// Run shows the console until the operator quits or ctx is done. The terminal is
+// restored in every case.
+func Run(ctx context.Context, cfg Config, opts ...tea.ProgramOption) error {
+	if cfg.FPS <= 0 {
+		cfg.FPS = 30
+	}
+	opts = append([]tea.ProgramOption{tea.WithFPS(cfg.FPS), tea.WithoutSignalHandler()}, opts...)
+	if cfg.NoColor {
+		opts = append(opts, tea.WithColorProfile(colorprofile.Ascii))
+	}
+	p := tea.NewProgram(New(cfg), opts...)
+	stop := context.AfterFunc(ctx, p.Quit)
+	defer stop()
+	_, err := p.Run()
+	if errors.Is(err, tea.ErrInterrupted) {
+		return nil
+	}
+	return err
+}
