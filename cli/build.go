@@ -22,19 +22,20 @@ import (
 
 // parts are the whole program, put together.
 type parts struct {
-	cfg     *config.Config
-	log     *slog.Logger
-	source  *threatstack.Client
-	aws     *nacl.Backend
-	journal *journal.SQLite
-	engine  *engine.Engine
-	actor   string
-	guards  *guardian
+	cfg      *config.Config
+	log      *slog.Logger
+	source   *threatstack.Client
+	aws      *nacl.Backend
+	journal  *journal.SQLite
+	engine   *engine.Engine
+	actor    string
+	guards   *guardian
+	readOnly bool
 }
 
 // build puts the program together. It asks nothing of any service.
 func build(ctx context.Context, cfg *config.Config, o *options, log *slog.Logger) (*parts, error) {
-	p := &parts{cfg: cfg, log: log, actor: person(o.env)}
+	p := &parts{cfg: cfg, log: log, actor: person(o.env), readOnly: o.readOnly}
 	var err error
 	if p.source, err = newSource(cfg); err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func newFirewall(ctx context.Context, cfg *config.Config, readOnly bool) (*nacl.
 func engineConfig(cfg *config.Config, p *parts, pol *policy.Policy, o *options) engine.Config {
 	c := engine.Config{
 		Source: p.source, SourceName: "threatstack", Health: p.health, Firewall: p.aws, Journal: p.journal, Checkpoints: p.journal,
-		Policy: pol, Guarded: p.guards.guarded, ReadOnly: o.readOnly,
+		Policy: pol, Guarded: p.guards.guarded, Checks: p.checksFor(o), ReadOnly: o.readOnly,
 		PollInterval: cmp.Or(o.pollInterval, cfg.ThreatStack.PollInterval), ReadInterval: cmp.Or(o.readInterval, cfg.Limits.ReadInterval),
 		Settle: cfg.Limits.Settle, RequestExpiry: cfg.Limits.RequestExpiry, MaxTTL: cfg.Limits.MaxTTL,
 		Limits: engine.AutoLimits{PerMinute: cfg.Limits.AutoPerMinute, PerHour: cfg.Limits.AutoPerHour},
@@ -110,6 +111,14 @@ func engineConfig(cfg *config.Config, p *parts, pol *policy.Policy, o *options) 
 		c.ACLs = append(c.ACLs, engine.ACLConfig{ID: a.ID, Name: a.Name, Low: a.Numbers.Low, High: a.Numbers.High, Quota: a.Usable()})
 	}
 	return c
+}
+
+// checksFor gives the checks of a console; a run without one has made them before.
+func (p *parts) checksFor(o *options) func(context.Context) []engine.Problem {
+	if o.lineMode() {
+		return nil
+	}
+	return p.checks
 }
 
 // health is what the source knows of itself.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"selfprotect/engine"
 	"selfprotect/firewall/nacl"
 	"selfprotect/threatstack"
 )
@@ -15,22 +17,37 @@ import (
 func (p *parts) preflight(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	if err := p.preflightSource(ctx); err != nil {
-		return credentialError(err)
+	_, err := p.aws.Read(ctx)
+	if !needsPerson(err) {
+		err = nil
 	}
-	if _, err := p.aws.Read(ctx); err != nil && needsPerson(err) {
-		return credentialError(err)
+	errs := append(p.rules(ctx), err)
+	if err == nil {
+		errs = append(errs, p.permissions(ctx)...)
 	}
-	for _, perm := range p.aws.Probe(ctx) {
-		if !perm.Allowed && needsPerson(perm.Err) {
-			return credentialError(fmt.Errorf("%s on %s: %s", perm.Action, perm.ACL, perm.Sentence))
-		}
+	if err := errors.Join(errs...); err != nil {
+		return credentialError(err)
 	}
 	return nil
 }
 
-// preflightSource looks for the watched rules.
-func (p *parts) preflightSource(ctx context.Context) error {
+// checks is preflight for the console, which starts at once and shows what it
+// finds. What the engine's own reads say is left to them.
+func (p *parts) checks(ctx context.Context) []engine.Problem {
+	ctx, cancel := context.WithTimeout(ctx, 2*quick)
+	defer cancel()
+	var out []engine.Problem
+	for _, err := range append(p.rules(ctx), p.permissions(ctx)...) {
+		if !isAPICredential(err) {
+			out = append(out, engine.Problem{Severity: engine.Fault, Since: time.Now(), Text: clean(err.Error())})
+		}
+	}
+	return out
+}
+
+// rules looks for the watched rules.
+func (p *parts) rules(ctx context.Context) []error {
+	var errs []error
 	for _, w := range p.cfg.Watches {
 		r, err := p.source.Rule(ctx, w.Rule)
 		var e *threatstack.Error
@@ -38,12 +55,26 @@ func (p *parts) preflightSource(ctx context.Context) error {
 		case err == nil && !r.Enabled:
 			p.log.Warn("the watched rule is not enabled", "rule", w.Rule)
 		case errors.As(err, &e) && e.Kind == threatstack.NotFound:
-			return fmt.Errorf("there is no rule %s in this organization: check the id of the watched rule (rule = … or --watchrule)", clean(w.Rule))
+			errs = append(errs, fmt.Errorf("there is no rule %s in this organization: check the id of the watched rule (rule = … or --watchrule)", clean(w.Rule)))
 		case isAPICredential(err):
-			return err
+			return append(errs, err)
 		}
 	}
-	return nil
+	return errs
+}
+
+// permissions asks by DryRun what may be changed.
+func (p *parts) permissions(ctx context.Context) []error {
+	var errs []error
+	if p.readOnly {
+		return nil
+	}
+	for _, perm := range p.aws.Probe(ctx) {
+		if !perm.Allowed && needsPerson(perm.Err) {
+			errs = append(errs, fmt.Errorf("%s on %s: %s", perm.Action, perm.ACL, perm.Sentence))
+		}
+	}
+	return errs
 }
 
 // needsPerson says that trying again does not help.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -126,13 +127,16 @@ func (o *options) run(cmd *cobra.Command, cfg *config.Config) error {
 
 // person names who is at the keyboard.
 func person(env func(string) string) string {
-	user := env("USER")
-	if user == "" {
-		user = fmt.Sprintf("uid%d", os.Getuid())
+	name := env("USER")
+	if u, err := user.Current(); name == "" && err == nil {
+		name = u.Username
+	}
+	if name == "" {
+		name = fmt.Sprintf("uid%d", os.Getuid())
 	}
 	host, err := os.Hostname()
 	if err != nil || host == "" {
 		host = "localhost"
 	}
-	return user + "@" + host
+	return name + "@" + host
 }

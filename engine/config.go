@@ -103,6 +103,11 @@ type Config struct {
 	// is used even when it also gives an error. May be nil.
 	Guarded func(ctx context.Context) ([]policy.Guarded, error)
 
+	// Checks asks the services for what a person must mend, such as a rule that
+	// does not exist or a missing permission. It is called at the start, and again
+	// every minute as long as it finds something. May be nil.
+	Checks func(ctx context.Context) []Problem
+
 	PollInterval  time.Duration // 0: DefaultPollInterval
 	ReadInterval  time.Duration // 0: DefaultReadInterval
 	Settle        time.Duration // 0: DefaultSettle

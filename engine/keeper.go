@@ -10,47 +10,77 @@ import (
 // keepEvery is how often the addresses that must be guarded are looked up anew.
 const keepEvery = 10 * time.Minute
 
-// keeper looks up what must be guarded; it may take long, so it has a goroutine.
+// keeper looks up what must be guarded, and what a person must mend; both may
+// take long, so it has a goroutine.
 type keeper struct {
-	look  func(context.Context) ([]policy.Guarded, error)
-	found chan guardNews
+	look   func(context.Context) ([]policy.Guarded, error)
+	checks func(context.Context) []Problem
+	found  chan keeperNews
 }
 
-type guardNews struct {
-	entries []policy.Guarded
-	err     error
+// keeperNews is one of the two things that the keeper finds.
+type keeperNews struct {
+	guard    bool // entries and err are news, else problems are
+	entries  []policy.Guarded
+	err      error
+	problems []Problem
 }
 
-func newKeeper(look func(context.Context) ([]policy.Guarded, error)) *keeper {
-	return &keeper{look: look, found: make(chan guardNews)}
+func newKeeper(cfg Config) *keeper {
+	return &keeper{look: cfg.Guarded, checks: cfg.Checks, found: make(chan keeperNews)}
 }
 
 func (k *keeper) run(ctx context.Context) {
-	if k.look == nil {
-		return
-	}
+	var guardAt, checkAt time.Time
 	for {
-		entries, err := k.look(ctx)
-		select {
-		case k.found <- guardNews{entries, err}:
-		case <-ctx.Done():
+		t := time.Now()
+		if k.look != nil && !t.Before(guardAt) {
+			entries, err := k.look(ctx)
+			guardAt = t.Add(keepEvery)
+			if err != nil {
+				guardAt = t.Add(time.Minute)
+			}
+			if !k.tell(ctx, keeperNews{guard: true, entries: entries, err: err}) {
+				return
+			}
+		}
+		if k.checks != nil && !t.Before(checkAt) {
+			problems := k.checks(ctx)
+			checkAt = t.Add(time.Minute)
+			if len(problems) == 0 {
+				k.checks = nil
+			}
+			if !k.tell(ctx, keeperNews{problems: problems}) {
+				return
+			}
+		}
+		if k.look == nil && k.checks == nil {
 			return
 		}
-		pause := keepEvery
-		if err != nil {
-			pause = time.Minute
-		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(time.Minute):
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// guarded takes what the keeper found. What it found before stays guarded when
+func (k *keeper) tell(ctx context.Context, n keeperNews) bool {
+	select {
+	case k.found <- n:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// kept takes what the keeper found. What it found before stays guarded when
 // this time it could not look everything up.
-func (l *loop) guarded(g guardNews) {
+func (l *loop) kept(g keeperNews) {
+	if !g.guard {
+		l.mend(g.problems)
+		return
+	}
 	l.guardErr, l.guardKnown = "", true
 	if g.err != nil {
 		l.guardErr = errText(g.err)
@@ -58,4 +88,19 @@ func (l *loop) guarded(g guardNews) {
 	}
 	l.extra = g.entries
 	l.refreshGuard()
+}
+
+// mend takes what a person must mend, and tells each of it once.
+func (l *loop) mend(problems []Problem) {
+	for _, p := range problems {
+		known := false
+		for _, old := range l.mending {
+			known = known || old.Text == p.Text
+		}
+		if !known {
+			l.line(LogLine{Severity: p.Severity, Event: "fault", Text: p.Text, Reason: p.Hint})
+		}
+	}
+	l.mending = problems
+	l.view.dirty = true
 }

@@ -53,6 +53,7 @@ type loop struct {
 	guardErr   string
 	// guardKnown: the keeper has reported; before that nothing is written.
 	guardKnown bool
+	mending    []Problem // what a person must mend
 	startedAt  time.Time
 	view       viewState
 	updates    chan *Snapshot
@@ -71,7 +72,7 @@ func newLoop(cfg Config, updates chan *Snapshot) *loop {
 		runID:   cfg.Holder + "/" + time.Now().UTC().Format("20060102T150405.000000"),
 		applier: newApplier(cfg.Firewall),
 		poller:  newPoller(cfg.Source),
-		keeper:  newKeeper(cfg.Guarded),
+		keeper:  newKeeper(cfg),
 		writes:  rate.NewLimiter(writeRate, writeBurst),
 		source:  SourceStatus{Name: cfg.SourceName, Budget: -1},
 
@@ -112,7 +113,7 @@ func (l *loop) run(ctx context.Context, requests <-chan request, poke <-chan str
 			l.busy = false
 			l.applied(ctx, r)
 		case g := <-l.keeper.found:
-			l.guarded(g)
+			l.kept(g)
 		case r := <-requests:
 			r.reply <- r.do(ctx)
 		case <-poke:

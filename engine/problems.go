@@ -18,6 +18,7 @@ func (l *loop) problems(t time.Time, s *Snapshot) []Problem {
 	if l.source.Err != "" {
 		add(Fault, l.source.LastOK, l.source.Err, "blocks stay as they are; polling goes on")
 	}
+	out = append(out, l.mending...)
 	for _, a := range l.acls {
 		l.aclProblems(a, t, add)
 	}
