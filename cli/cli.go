@@ -6,7 +6,9 @@
 // standard output is no terminal, with plain lines. Exit codes: 0 done, 1
 // failure, 2 usage or configuration, 3 credentials or permission, 130
 // interrupted. SIGINT, SIGTERM and SIGHUP stop the engine, which lets the write
-// in flight finish; a second one ends the process at once.
+// in flight finish; a second SIGINT or SIGTERM ends the process at once. A SIGHUP
+// that was ignored at the start, as by nohup, stays ignored. A reader of standard
+// output that goes away stops the engine too.
 package cli
 
 import (
@@ -16,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -53,29 +56,34 @@ func Main(args []string) int {
 	defer stop()
 	root := newRoot()
 	root.SetArgs(normalize(args))
-	v := buildVersion()
-	err := fang.Execute(ctx, root, fang.WithVersion(v.String()), fang.WithErrorHandler(printError), fang.WithoutVersion())
-	code := exitCode(err)
-	if code == exitOK && context.Cause(ctx) == errInterrupted {
+	err := fang.Execute(ctx, root, fang.WithVersion(buildVersion().String()), fang.WithErrorHandler(printError))
+	if (err == nil || errors.Is(err, context.Canceled)) && context.Cause(ctx) == errInterrupted {
 		return exitInterrupted
 	}
-	return code
+	return exitCode(err)
 }
 
 var errInterrupted = errors.New("interrupted")
 
 // notify gives a context that the first signal cancels; the second one ends the
-// process.
+// process, unless it is a SIGHUP: a terminal that closes sends several.
 func notify(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	// Once it is asked for, a broken pipe is an error of the write. Otherwise the
+	// runtime would end the process, perhaps in the middle of a write to AWS.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
 		for n := 0; ; n++ {
 			select {
 			case s := <-signals:
-				if n > 0 {
+				if n > 0 && s != syscall.SIGHUP {
 					os.Exit(exitInterrupted)
 				}
 				if s == os.Interrupt {
@@ -88,20 +96,16 @@ func notify(parent context.Context) (context.Context, func()) {
 			}
 		}
 	}()
-	return ctx, func() { signal.Stop(signals); close(done); cancel(nil) }
+	return ctx, func() { signal.Stop(signals); signal.Stop(broken); close(done); cancel(nil) }
 }
 
-// normalize lets the lab's flags be written with underscores or one dash less.
+// normalize lets the lab's flag be written with underscores.
 func normalize(args []string) []string {
-	out := make([]string, len(args))
-	for i, a := range args {
-		if name, rest, _ := strings.Cut(a, "="); name == "--aws_acl_id" {
-			a = "--aws-acl-id"
-			if rest != "" {
-				a += "=" + rest
-			}
+	out := slices.Clone(args)
+	for i, a := range out {
+		if rest, ok := strings.CutPrefix(a, "--aws_acl_id"); ok && (rest == "" || rest[0] == '=') {
+			out[i] = "--aws-acl-id" + rest
 		}
-		out[i] = a
 	}
 	return out
 }
@@ -132,24 +136,18 @@ func isAPICredential(err error) bool {
 	return errors.As(err, &e) && (e.Kind == threatstack.Unauthorized || e.Kind == threatstack.Forbidden)
 }
 
-// isUsage recognizes cobra's errors about flags and arguments, which have no type.
-func isUsage(err error) bool {
-	for _, s := range []string{"unknown flag", "unknown shorthand", "unknown command", "flag needs an argument", "invalid argument", "accepts ", "requires at least"} {
-		if strings.Contains(err.Error(), s) {
-			return true
-		}
-	}
-	return false
+// isUsage recognizes cobra's own error about arguments, which has no type.
+func isUsage(err error) bool { return strings.HasPrefix(err.Error(), "unknown command ") }
+
+// flagError says that a flag is wrong.
+func flagError(_ *cobra.Command, err error) error {
+	return usageError(fmt.Errorf("%w; try --help", err))
 }
 
 // printError writes an error as plain lines: scripts and journals read it.
 func printError(w io.Writer, _ fang.Styles, err error) {
-	if errors.Is(err, errSilent) {
-		return
-	}
-	fmt.Fprintf(w, "selfprotect: %s\n", strings.TrimRight(err.Error(), "\n"))
-	if isUsage(err) {
-		fmt.Fprintln(w, "Try --help for usage.")
+	if !errors.Is(err, errSilent) {
+		fmt.Fprintf(w, "selfprotect: %s\n", strings.TrimRight(err.Error(), "\n"))
 	}
 }
 

@@ -59,6 +59,8 @@ selfprotect --headless --json --mode auto --watchrule RULE --aws-acl-id ACL`,
 	f.BoolVar(&o.readOnly, "read-only", false, "change nothing in AWS")
 	f.DurationVar(&o.forTime, "for", 0, "end by itself after this time")
 	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark or mono")
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("selfprotect {{.Version}}\n")
 	root.AddCommand(newDemo(), newCheck(), newConfig(), newVersion())
 	return root
 }
@@ -71,8 +73,8 @@ func commonFlags(cmd *cobra.Command, o *options) {
 	f.StringVar(&o.flags.Mode, "mode", "", "observe, review or auto")
 	f.StringArrayVar(&o.flags.WatchRules, "watchrule", nil, "id of a rule to watch; may be repeated")
 	f.StringArrayVar(&o.flags.ACLs, "aws-acl-id", nil, "id of a network ACL; may be repeated")
-	f.StringVar(&o.flags.Region, "region", "", "AWS region")
-	f.StringVar(&o.flags.Profile, "profile", "", "AWS profile")
+	f.StringVar(&o.flags.Region, "region", "", "region of the network ACLs")
+	f.StringVar(&o.flags.Profile, "profile", "", "profile of the AWS configuration")
 	f.StringVar(&o.flags.PollInterval, "poll-interval", "", "time between polls, such as 10s")
 	f.StringVar(&o.flags.State, "state", "", "path of the journal")
 	f.StringVar(&o.flags.Log, "log", "", "path of the log file")
