@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -130,14 +131,7 @@ func (p *parts) health() engine.SourceHealth {
 
 // openLog opens the log file, 0600 in a directory 0700, turned over by size.
 func openLog(c config.Log) (*slog.Logger, func(), error) {
-	if err := os.MkdirAll(filepath.Dir(c.Path), 0o700); err != nil {
-		return nil, nil, fmt.Errorf("log: %w", err)
-	}
-	f, err := os.OpenFile(c.Path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("log: %w", err)
-	}
-	if err := f.Close(); err != nil {
+	if err := makeLog(c.Path); err != nil {
 		return nil, nil, fmt.Errorf("log: %w", err)
 	}
 	w := &lumberjack.Logger{Filename: c.Path, MaxSize: c.MaxSizeMB, MaxBackups: c.MaxBackups}
@@ -146,6 +140,22 @@ func openLog(c config.Log) (*slog.Logger, func(), error) {
 		return nil, nil, fmt.Errorf("log: %w", err)
 	}
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), func() { _ = w.Close() }, nil
+}
+
+// makeLog makes the file where there is none, and takes others' rights to it.
+// Turning over renames the file, so anything else than a file is refused.
+func makeLog(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return usageError(fmt.Errorf("%s is no regular file", path))
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 // record writes a line of the engine to the log file.

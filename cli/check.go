@@ -48,8 +48,14 @@ func runCheck(cmd *cobra.Command, o *options) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 	defer cancel()
 	c := &checker{}
+	for _, w := range cfg.Warnings {
+		c.add("configuration", "warn", "%s", w)
+	}
 	c.source(ctx, cfg)
 	c.aws(ctx, cfg)
+	if err := cmd.Context().Err(); err != nil {
+		return fmt.Errorf("stopped before every check was made: %w", err)
+	}
 	if err := c.print(cmd.OutOrStdout(), o.json); err != nil {
 		return err
 	}

@@ -12,10 +12,12 @@ import (
 func (p *parts) console(ctx context.Context, o *options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	updates := make(chan *engine.Snapshot, 1)
+	first := <-p.engine.Updates() // before the run replaces it by one with news
+	updates <- first
+	go p.relay(first, updates)
 	ended := make(chan error, 1)
 	go func() { ended <- p.engine.Run(ctx) }()
-	updates := make(chan *engine.Snapshot, 1)
-	go p.relay(updates)
 	notice := o.notice
 	if notice == "" {
 		notice = strings.Join(p.cfg.Warnings, "; ")
@@ -29,13 +31,16 @@ func (p *parts) console(ctx context.Context, o *options) error {
 	if e := <-ended; err == nil {
 		err = e
 	}
+	for range updates { // until the last lines are in the log file
+	}
 	return err
 }
 
 // relay hands snapshots on to the screen and writes their lines to the log file.
-func (p *parts) relay(out chan *engine.Snapshot) {
+func (p *parts) relay(first *engine.Snapshot, out chan *engine.Snapshot) {
 	defer close(out)
 	w := &lineLog{}
+	w.fresh(first)
 	for s := range p.engine.Updates() {
 		for _, l := range w.fresh(s) {
 			record(p.log, l)

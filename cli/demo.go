@@ -23,7 +23,6 @@ type demoFlags struct {
 	pace      float64
 	serveOnly bool
 	addr      string
-	mode      string
 }
 
 func newDemo() *cobra.Command {
@@ -53,7 +52,7 @@ selfprotect demo --serve-only`,
 	f.BoolVar(&o.json, "json", false, "write one JSON object a line")
 	f.DurationVar(&o.forTime, "for", 0, "end by itself after this time")
 	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark or mono")
-	f.StringVar(&d.mode, "mode", "", "observe, review or auto (default review, auto with --headless)")
+	f.StringVar(&o.flags.Mode, "mode", "", "observe, review or auto (default review, auto with --headless)")
 	f.Uint64Var(&d.seed, "seed", 1, "the same seed tells the same story")
 	f.Float64Var(&d.pace, "pace", 1, "how fast the story is told; 2 is twice as fast")
 	f.BoolVar(&d.serveOnly, "serve-only", false, "run just the servers")
@@ -62,7 +61,7 @@ selfprotect demo --serve-only`,
 }
 
 func runDemo(cmd *cobra.Command, o *options, d *demoFlags) error {
-	if d.pace <= 0 {
+	if !(d.pace > 0) { // nor NaN
 		return usageError(errors.New("--pace must be above 0"))
 	}
 	world := sim.NewWorld(d.seed)
@@ -79,7 +78,7 @@ func runDemo(cmd *cobra.Command, o *options, d *demoFlags) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := demoConfig(o, d, world, s, dir); err != nil {
+	if err := demoConfig(o, world, s, dir); err != nil {
 		return err
 	}
 	cfg, err := o.load(false)
@@ -163,9 +162,10 @@ func serveOnly(ctx context.Context, out io.Writer, w *sim.World, s *demoServer, 
 
 // demoConfig writes a configuration as a user would, and an environment in which
 // nothing of the user's own is found.
-func demoConfig(o *options, d *demoFlags, w *sim.World, s *demoServer, dir string) error {
+func demoConfig(o *options, w *sim.World, s *demoServer, dir string) error {
 	env := map[string]string{"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_SESSION_TOKEN": w.Credential.SessionToken, "AWS_PROFILE": "", "AWS_DEFAULT_REGION": "", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": ""}
+		"AWS_SESSION_TOKEN": w.Credential.SessionToken, "AWS_PROFILE": "", "AWS_DEFAULT_REGION": "", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "",
+		"AWS_CA_BUNDLE": "", "AWS_USE_FIPS_ENDPOINT": "", "AWS_USE_DUALSTACK_ENDPOINT": ""}
 	for _, kv := range demoEnv(w, s) {
 		env[kv[0]] = kv[1]
 	}
@@ -191,12 +191,9 @@ func demoConfig(o *options, d *demoFlags, w *sim.World, s *demoServer, dir strin
 	}
 	o.path = filepath.Join(dir, "config.toml")
 	o.pollInterval, o.readInterval = 2*time.Second, 5*time.Second
-	mode := d.mode
-	if mode == "" {
-		mode = "review"
-		if o.lineMode() {
-			mode = "auto"
-		}
+	mode := "review"
+	if o.lineMode() {
+		mode = "auto"
 	}
 	return os.WriteFile(o.path, []byte(demoTOML(mode, w, dir)), 0o600)
 }

@@ -25,16 +25,15 @@ func (p *parts) lines(ctx context.Context, o *options, stdout, stderr io.Writer)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	w := &lineWriter{out: bufio.NewWriter(stdout), json: o.json, log: func(l engine.LogLine) { record(p.log, l) }}
+	w.seen.fresh(<-p.engine.Updates()) // before the run replaces it by one with news
 	ended := make(chan error, 1)
 	go func() { ended <- p.engine.Run(ctx) }()
-	w := &lineWriter{out: bufio.NewWriter(stdout), json: o.json, log: func(l engine.LogLine) { record(p.log, l) }}
 	var failed error
 	for s := range p.engine.Updates() {
-		if failed != nil {
-			continue // the engine is stopping; its last snapshots go nowhere
-		}
-		if failed = w.write(s); failed != nil {
-			cancel()
+		if err := w.write(s); err != nil {
+			failed = err
+			cancel() // what the engine still does goes to the log file
 		}
 	}
 	err := <-ended
@@ -52,15 +51,18 @@ type lineWriter struct {
 	seen lineLog
 }
 
-// write writes what is new.
+// write writes what is new: all of it to the log, whatever becomes of the output.
 func (w *lineWriter) write(s *engine.Snapshot) error {
-	for _, l := range w.seen.fresh(s) {
+	lines := w.seen.fresh(s)
+	for _, l := range lines {
 		w.log(l)
+	}
+	for _, l := range lines {
 		if err := w.line(l); err != nil {
 			return err
 		}
 	}
-	return w.out.Flush()
+	return w.out.Flush() // after a failure it fails again with the same error
 }
 
 // lineLog tells which lines of a snapshot are new. What the first one holds is

@@ -100,12 +100,24 @@ func runRoot(cmd *cobra.Command, o *options) error {
 
 // run works with a configuration until it is told to stop.
 func (o *options) run(cmd *cobra.Command, cfg *config.Config) error {
+	if o.forTime < 0 {
+		return usageError(errors.New("--for must not be below 0"))
+	}
 	ctx := cmd.Context()
 	if o.forTime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.forTime)
 		defer cancel()
 	}
+	err := o.runUntil(ctx, cmd, cfg)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // told to stop before all was set up
+	}
+	return err
+}
+
+// runUntil works until ctx is done.
+func (o *options) runUntil(ctx context.Context, cmd *cobra.Command, cfg *config.Config) error {
 	log, closeLog, err := openLog(cfg.Log)
 	if err != nil {
 		return err
@@ -117,14 +129,9 @@ func (o *options) run(cmd *cobra.Command, cfg *config.Config) error {
 	}
 	defer p.close()
 	if o.lineMode() {
-		err = p.lines(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
-	} else {
-		err = p.console(ctx, o)
+		return p.lines(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
-	if errors.Is(err, context.DeadlineExceeded) && o.forTime > 0 {
-		return nil
-	}
-	return err
+	return p.console(ctx, o)
 }
 
 // person names who is at the keyboard.
