@@ -16,7 +16,12 @@ type aclState struct {
 	live   firewall.ACL // as read, with our own answered writes since
 	readAt time.Time    // when the read was begun; zero before the first
 	err    string       // why the last read failed
-	quota  int          // learned down from the service
+	// quota is learned down from the service, and tried anew after quotaUntil.
+	quota      int
+	quotaUntil time.Time
+	// avoid are numbers that the service says are taken, though reads do not show
+	// it yet, with the time until.
+	avoid map[blocklist.Slot]time.Time
 
 	held       bool   // we hold the lease
 	holder     string // who holds it when we do not
@@ -48,7 +53,7 @@ type sighted struct {
 
 func newACLState(c ACLConfig) *aclState {
 	return &aclState{cfg: c, answers: map[string]blocklist.Answer{}, since: map[string]sighted{},
-		told: map[string]bool{}, waiting: map[string]string{}}
+		told: map[string]bool{}, waiting: map[string]string{}, avoid: map[blocklist.Slot]time.Time{}}
 }
 
 func (l *loop) acl(id string) *aclState {
@@ -92,7 +97,7 @@ func (l *loop) limits(a *aclState, t time.Time) firewall.Limits {
 func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
 	lim := firewall.Limits{Quota: a.cfg.Quota, Low: a.cfg.Low, High: a.cfg.High,
 		Resting: map[firewall.Direction]map[int]bool{}, Pending: map[firewall.Direction]map[firewall.Family]int{}}
-	if a.quota > 0 {
+	if t.Before(a.quotaUntil) {
 		lim.Quota = a.quota
 	}
 	if len(l.guard.Entries()) > 0 {
@@ -106,6 +111,11 @@ func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
 		lim.Resting[dir] = map[int]bool{}
 		for n := range numbers {
 			lim.Resting[dir][n] = true
+		}
+	}
+	for at, until := range a.avoid {
+		if t.Before(until) {
+			lim.Resting[toFirewall(at.Direction)][at.Number] = true
 		}
 	}
 	for _, w := range l.list.Pending(a.cfg.ID) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -508,6 +509,51 @@ func TestCallsStayInBudget(t *testing.T) {
 				t.Errorf("%d calls in ten minutes", d)
 			}
 			before = r.fw.Calls()
+		}
+		r.stop()
+	})
+}
+
+func TestTakenNumberIsAvoided(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, policy.Auto)
+		// A person makes an entry at 1, and reads do not show it for two minutes.
+		r.fw.Hook = func(c firewalltest.Call) firewalltest.Fault {
+			if c.Read {
+				return firewalltest.Fault{Stale: 2 * time.Minute}
+			}
+			return firewalltest.Fault{}
+		}
+		r.start()
+		r.wait(3 * time.Minute)
+		r.fw.Edit(acl1, func(a *firewall.ACL) {
+			a.Entries = append(a.Entries, firewall.Entry{Number: 1, Direction: firewall.Egress, Deny: true, Protocol: -1, Prefix: netip.MustParsePrefix("192.0.2.77/32")})
+		})
+		r.src.add(outbound("a1", "203.0.113.7"))
+		r.wait(30 * time.Second)
+		r.wantOurs("192.0.2.77/32", "203.0.113.7/32")
+		if n := len(r.fw.Writes()); n != 2 {
+			t.Errorf("%d writes, want one refused and one that works", n)
+		}
+		r.stop()
+	})
+}
+
+func TestQuotaIsLearnedDown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, policy.Auto)
+		r.fw.Quota = 8
+		r.cfg.Limits = AutoLimits{PerMinute: 100, PerHour: 100}
+		r.start()
+		for i := range 12 {
+			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", i+1)))
+		}
+		s := r.wait(10 * time.Minute)
+		if len(r.ours()) != 6 || len(s.ACLs[0].Waiting) != 6 || s.ACLs[0].Budgets[0].Quota != 8 {
+			t.Errorf("%d denied, %d waiting, quota %d", len(r.ours()), len(s.ACLs[0].Waiting), s.ACLs[0].Budgets[0].Quota)
+		}
+		if n := len(r.fw.Writes()); n > 8 {
+			t.Errorf("%d writes into a full ACL", n)
 		}
 		r.stop()
 	})

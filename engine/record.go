@@ -12,6 +12,9 @@ import (
 // errBehind says that the journal keeps moving on while we decide.
 var errBehind = errors.New("the journal is busy with another process; try again")
 
+// errJournal says that the journal fails; that was told when it began to.
+var errJournal = errors.New("the journal fails")
+
 // record asks decide for events, appends them and applies them. When the log has
 // moved on it reads on and asks again. Nothing is applied that is not durable.
 func (l *loop) record(ctx context.Context, decide func() ([]blocklist.Event, error)) error {
@@ -51,7 +54,7 @@ func (l *loop) append(ctx context.Context, events []blocklist.Event) error {
 		l.behind = true
 		if !isConflict(err) {
 			l.journalFailed(err)
-			return fmt.Errorf("the journal cannot be written: %w", err)
+			return fmt.Errorf("%w: it cannot be written: %w", errJournal, err)
 		}
 		return err
 	}
@@ -77,7 +80,7 @@ func (l *loop) catchUp(ctx context.Context) error {
 	if err != nil {
 		l.behind = true
 		l.journalFailed(err)
-		return fmt.Errorf("the journal cannot be read: %w", err)
+		return fmt.Errorf("%w: it cannot be read: %w", errJournal, err)
 	}
 	l.behind = false
 	l.journalWell()
@@ -123,7 +126,7 @@ func (l *loop) journalWell() {
 
 // note keeps an error that nobody waits for.
 func (l *loop) note(err error) {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, errJournal) {
 		return
 	}
 	l.line(LogLine{Severity: Fault, Event: "fault", Text: string(alert.Clean(err.Error()))})

@@ -25,6 +25,8 @@ const (
 	callBudget = 110
 	// deniedLimit is how many refusals in a row for want of permission stop auto.
 	deniedLimit = 3
+	// learnedFor is how long a quota that the service taught is believed.
+	learnedFor = time.Hour
 )
 
 // readState is when the next read is due.
@@ -237,10 +239,13 @@ func (l *loop) refused(ctx context.Context, a *aclState, r result, e *firewall.R
 		}
 	case e.Quota:
 		f := firewall.FamilyOf(r.change.Prefix)
-		a.quota = max(1, a.live.Count(r.change.Direction, f))
+		a.quota, a.quotaUntil = max(1, a.live.Count(r.change.Direction, f)), r.ended.Add(learnedFor)
 	case e.Throttled:
 		a.retryAt = r.ended.Add(backoff(5*time.Second, a.failures))
 	case e.Taken, e.Gone:
+		if e.Taken {
+			a.avoid[blocklist.Slot{Direction: toAlert(r.change.Direction), Number: r.change.Number}] = r.ended.Add(l.cfg.Settle)
+		}
 		a.failures, a.retryAt = 0, r.ended // the read that follows explains it
 	}
 }
