@@ -88,8 +88,9 @@ func reachedService(err error) bool {
 // explained is an error with a sentence for the operator before the SDK's own
 // words.
 type explained struct {
-	text string
-	err  error
+	text   string
+	err    error
+	person bool // a person must mend it: credentials, permission, region
 }
 
 func (e *explained) Error() string { return e.text }
@@ -98,45 +99,36 @@ func (e *explained) Unwrap() error { return e.err }
 // CredentialError says whether an error is about credentials, permissions, the
 // region or the ACL's id: something that a person must mend.
 func CredentialError(err error) bool {
-	if err == nil {
-		return false
-	}
-	if errors.Is(err, errNoRegion) || credentialTrouble(err, &group{}) != "" {
-		return true
-	}
+	var e *explained
 	var r *firewall.RefusedError
-	if errors.As(err, &r) {
-		return r.Permission
-	}
-	var api smithy.APIError
-	return errors.As(err, &api) && meanings[api.ErrorCode()].permission
+	return errors.As(err, &e) && e.person || errors.As(err, &r) && r.Permission
 }
 
 // explain gives an error a sentence that says what to do.
 func explain(err error, g *group) error {
 	if errors.Is(err, errNoRegion) {
-		return &explained{"no AWS region: set region in the [[acl]], or AWS_REGION, or a region in the AWS profile", err}
+		return &explained{"no AWS region: set region in the [[acl]], or AWS_REGION, or a region in the AWS profile", err, true}
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		if m, ok := meanings[api.ErrorCode()]; ok {
-			return &explained{fmt.Sprintf("%s (%s)", m.text, api.ErrorCode()), err}
+			return &explained{fmt.Sprintf("%s (%s)", m.text, api.ErrorCode()), err, m.permission}
 		}
-		return &explained{fmt.Sprintf("EC2 answered %s: %s", api.ErrorCode(), api.ErrorMessage()), err}
+		return &explained{fmt.Sprintf("EC2 answered %s: %s", api.ErrorCode(), api.ErrorMessage()), err, false}
 	}
 	if text := credentialTrouble(err, g); text != "" {
-		return &explained{text, err}
+		return &explained{text, err, true}
 	}
 	text := err.Error()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return &explained{"AWS did not answer in time", err}
+		return &explained{"AWS did not answer in time", err, false}
 	case strings.Contains(text, "no such host"):
-		return &explained{"the AWS endpoint does not resolve: check the region, DNS and AWS_ENDPOINT_URL_EC2", err}
+		return &explained{"the AWS endpoint does not resolve: check the region, DNS and AWS_ENDPOINT_URL_EC2", err, false}
 	case strings.Contains(text, "connection refused"):
-		return &explained{"the AWS endpoint refuses connections: check the network and AWS_ENDPOINT_URL_EC2", err}
+		return &explained{"the AWS endpoint refuses connections: check the network and AWS_ENDPOINT_URL_EC2", err, false}
 	}
-	return &explained{"AWS could not be asked: " + lastPart(text), err}
+	return &explained{"AWS could not be asked: " + lastPart(text), err, false}
 }
 
 // credentialTrouble recognizes the SDK's errors about credentials, which have no

@@ -85,6 +85,7 @@ type group struct {
 	read                  reader
 	write                 writer // nil: read-only
 	err                   error  // why there are no clients
+	byID                  bool   // the endpoint has no filter by id
 	own                   ownAddresses
 }
 

@@ -8,12 +8,15 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"selfprotect/firewall"
 )
@@ -64,24 +67,63 @@ func (b *Backend) readGroup(ctx context.Context, g *group) ([]firewall.ACL, erro
 	for i, t := range g.targets {
 		ids[i] = t.ACL
 	}
-	// The filter pages, ids do not; an unknown id is simply not in the answer.
-	in := &ec2.DescribeNetworkAclsInput{Filters: []types.Filter{{Name: aws.String("network-acl-id"), Values: ids}}, MaxResults: aws.Int32(200)}
-	var found []firewall.ACL
-	for pages := ec2.NewDescribeNetworkAclsPaginator(g.read, in); pages.HasMorePages(); {
-		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeNetworkAclsOutput, error) { return pages.NextPage(ctx) })
-		if err != nil {
-			return nil, g.all(explain(err, g))
-		}
-		for _, a := range page.NetworkAcls {
-			found = append(found, toACL(a, g.cfg.Region))
-		}
+	found, err := b.describe(ctx, g, ids)
+	if err != nil {
+		return nil, g.all(explain(err, g))
 	}
-	found = slices.DeleteFunc(found, func(a firewall.ACL) bool { return !slices.Contains(ids, a.ID) })
 	own := b.readOwn(ctx, g, found)
 	for i := range found {
 		own.addTo(&found[i])
 	}
 	return found, g.missing(found)
+}
+
+// describe reads ACLs by filter: that pages, and an unknown id is simply not in
+// the answer. An endpoint that stands in for EC2 may lack the filter and answer
+// with something that is not even an error of EC2; ids are then asked for one by
+// one.
+func (b *Backend) describe(ctx context.Context, g *group, ids []string) ([]firewall.ACL, error) {
+	if !g.byID {
+		found, err := b.pages(ctx, g, &ec2.DescribeNetworkAclsInput{
+			Filters: []types.Filter{{Name: aws.String("network-acl-id"), Values: ids}}, MaxResults: aws.Int32(200)}, ids)
+		var answer *smithyhttp.ResponseError
+		if err == nil || reachedService(err) || !errors.As(err, &answer) {
+			return found, err
+		}
+	}
+	var found []firewall.ACL
+	for _, id := range ids {
+		one, err := b.pages(ctx, g, &ec2.DescribeNetworkAclsInput{NetworkAclIds: []string{id}}, ids)
+		if err != nil && !notFound(err) {
+			return nil, err
+		}
+		found = append(found, one...)
+	}
+	g.byID = true
+	return found, nil
+}
+
+// notFound says that an id is unknown, in whatever spelling.
+func notFound(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && strings.HasSuffix(api.ErrorCode(), ".NotFound")
+}
+
+// pages reads all pages of an answer, and of them the ACLs that were asked for.
+func (b *Backend) pages(ctx context.Context, g *group, in *ec2.DescribeNetworkAclsInput, ids []string) ([]firewall.ACL, error) {
+	var found []firewall.ACL
+	for pages := ec2.NewDescribeNetworkAclsPaginator(g.read, in); pages.HasMorePages(); {
+		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeNetworkAclsOutput, error) { return pages.NextPage(ctx) })
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range page.NetworkAcls {
+			if slices.Contains(ids, aws.ToString(a.NetworkAclId)) {
+				found = append(found, toACL(a, g.cfg.Region))
+			}
+		}
+	}
+	return found, nil
 }
 
 // ErrNoSuchACL says that AWS does not know an ACL.
