@@ -9,10 +9,18 @@
 // records or none. Any other error of an append leaves it open whether they were
 // written: read, and see.
 //
-// A record is opaque JSON. Its hash is SHA-256 over the hash of the record before
-// (32 zero bytes for the first), its number as 8 bytes big-endian, and the
-// payload; Read verifies the chain as it goes, so a changed, missing or exchanged
-// record is found at the first read.
+// A record is opaque bytes, JSON by custom. Its hash is SHA-256 over, without
+// separators:
+//
+//	32 bytes  the hash of the record before; zeros for the first record
+//	 8 bytes  its number, big-endian; the first is 1
+//	 4 bytes  the version of the record format, big-endian; now 1
+//	 8 bytes  the time of writing, nanoseconds since 1970 UTC, two's complement, big-endian
+//	 rest     the payload
+//
+// Read verifies the chain as it goes, so a changed, missing or exchanged record
+// is found at the first read that reaches it. The chain finds damage and careless
+// edits. It is not a signature: who may write the file can also compute a new chain.
 //
 // A lease names who may do something now. It is for order, not for safety: a
 // holder that was asleep may still believe in it.
@@ -34,25 +42,45 @@ import (
 // packages can state the contract in their own words.
 type Seq = uint64
 
-// Log is the contract.
+// Log is the contract. All methods may be called from several goroutines.
 type Log interface {
-	// Append writes records after the one with the number after and gives the
-	// number of the last. ErrConflict: the log has moved on, nothing was written.
+	// Append writes records after the one with the number after (0: the log is
+	// empty), all or none, durable on return, and gives the number of the last.
+	// ErrConflict: after is not the last record, nothing was written. Without
+	// payloads it only makes that comparison.
 	Append(ctx context.Context, after Seq, payloads ...[]byte) (Seq, error)
-	// Read gives the records after the one with the number after, in order. The
-	// payload is valid only during the call of fn; an error of fn ends it.
+	// Read gives the records after the one with the number after that the log
+	// holds when the call begins, in order. It verifies the chain, and gives every
+	// record before the first that does not fit. The payload is valid only during
+	// the call of fn; an error of fn ends the call and is returned. fn may use the
+	// log.
 	Read(ctx context.Context, after Seq, fn func(seq Seq, payload []byte) error) error
 	// Lease takes the name for the holder, or renews it, when it is free, has run
-	// out, or is the holder's already; ttl <= 0 gives it back. It says whether the
-	// holder has it now, else who has it and until when.
+	// out, or is the holder's already; ttl <= 0 gives it back if the holder has it.
+	// It says whether the holder has it now, else who has it ("" for nobody) and
+	// until when.
 	Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, owner string, until time.Time, err error)
 }
 
-// ErrConflict says that the log has a newer record than the writer has seen.
+// Checkpoints keep a fold of the log, so that a start need not read all of it.
+type Checkpoints interface {
+	// SaveCheckpoint keeps the state that follows from the records up to seq, which
+	// must be in the log. The two with the highest numbers are kept.
+	SaveCheckpoint(ctx context.Context, seq Seq, state []byte) error
+	// LoadCheckpoint gives the newest state that is whole and whose record is still
+	// in the chain; ok is false when there is none.
+	LoadCheckpoint(ctx context.Context) (seq Seq, state []byte, ok bool, err error)
+}
+
+// ErrConflict says that the log has a newer record than the writer has seen. It
+// has a method Conflict() bool that gives true.
 var ErrConflict error = conflictError{}
 
 // ErrNewer says that the file or a record was written by a newer program.
 var ErrNewer = errors.New("the journal was written by a newer version of this program: run that version, or use another file")
+
+// ErrCorrupt is what every *CorruptError is.
+var ErrCorrupt = errors.New("the journal is damaged")
 
 type conflictError struct{}
 
@@ -67,19 +95,56 @@ type CorruptError struct {
 
 // Error names the record.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("the journal is damaged at record %d: %s", e.Seq, e.Why)
+	return fmt.Sprintf("%v at record %d: %s", ErrCorrupt, e.Seq, e.Why)
 }
+
+// Unwrap gives ErrCorrupt.
+func (e *CorruptError) Unwrap() error { return ErrCorrupt }
+
+// Version is the version of the record format that this package writes, and the
+// newest that it reads.
+const Version = 1
 
 // Hash is the link of the chain.
 type Hash [sha256.Size]byte
 
-// Chain gives the hash of a record from that of the one before it.
-func Chain(prev Hash, seq Seq, payload []byte) Hash {
+// Record is one link of the log, as a store keeps it.
+type Record struct {
+	Seq     Seq
+	Version uint32
+	At      int64 // nanoseconds since 1970 UTC
+	Hash    Hash
+	Payload []byte
+}
+
+// Seal sets the hash of the record from that of the one before it.
+func (r *Record) Seal(prev Hash) { r.Hash = r.sum(prev) }
+
+// Verify tells whether the record is the one that follows the record after, whose
+// hash is prev. The error is ErrNewer or a *CorruptError.
+func (r *Record) Verify(after Seq, prev Hash) error {
+	if r.Seq != after+1 {
+		return &CorruptError{Seq: after + 1, Why: "it is missing"}
+	}
+	if r.Version > Version {
+		return fmt.Errorf("record %d has version %d: %w", r.Seq, r.Version, ErrNewer)
+	}
+	if r.sum(prev) != r.Hash {
+		return &CorruptError{Seq: r.Seq, Why: "its hash does not fit: it, or the link to the one before, was changed"}
+	}
+	return nil
+}
+
+func (r *Record) sum(prev Hash) Hash {
+	var head [sha256.Size + 8 + 4 + 8]byte
+	copy(head[:], prev[:])
+	binary.BigEndian.PutUint64(head[32:], r.Seq)
+	binary.BigEndian.PutUint32(head[40:], r.Version)
+	binary.BigEndian.PutUint64(head[44:], uint64(r.At))
 	h := sha256.New()
-	h.Write(prev[:])
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], seq)
-	h.Write(n[:])
-	h.Write(payload)
-	return Hash(h.Sum(nil))
+	h.Write(head[:])
+	h.Write(r.Payload)
+	var sum Hash
+	h.Sum(sum[:0])
+	return sum
 }

@@ -2,43 +2,44 @@ package journal
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite"
 )
 
-// schemaVersion is the version of the file; recordVersion that of a record's
-// envelope.
+// What marks the file as ours: the application id ("slfp") and the version of
+// the tables.
 const (
+	applicationID = 0x736c6670
 	schemaVersion = 1
-	recordVersion = 1
 )
 
 const schema = `
-CREATE TABLE IF NOT EXISTS record (
+CREATE TABLE record (
 	seq     INTEGER PRIMARY KEY,
 	version INTEGER NOT NULL,
-	at      TEXT    NOT NULL,
+	at      INTEGER NOT NULL, -- nanoseconds since 1970 UTC
 	hash    BLOB    NOT NULL,
 	payload BLOB    NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS lease (
+CREATE TABLE lease (
 	name   TEXT PRIMARY KEY,
-	holder TEXT    NOT NULL,
+	holder TEXT    NOT NULL,  -- '' when it was given back
+	taken  INTEGER NOT NULL,  -- nanoseconds since 1970 UTC
 	until  INTEGER NOT NULL,
-	epoch  INTEGER NOT NULL
+	epoch  INTEGER NOT NULL   -- counts the changes of hands, never goes back
 ) STRICT;
-CREATE TABLE IF NOT EXISTS checkpoint (
+CREATE TABLE checkpoint (
 	seq   INTEGER PRIMARY KEY,
-	hash  BLOB NOT NULL,
-	sum   BLOB NOT NULL,
+	hash  BLOB NOT NULL,      -- that of the record
+	sum   BLOB NOT NULL,      -- SHA-256 of seq as 8 bytes big-endian, hash and state
 	state BLOB NOT NULL
 ) STRICT;`
 
@@ -47,112 +48,122 @@ CREATE TABLE IF NOT EXISTS checkpoint (
 type SQLite struct {
 	db   *sql.DB
 	path string
+	file os.FileInfo // what path named when it was opened
 }
 
-var _ Log = (*SQLite)(nil)
+var (
+	_ Log         = (*SQLite)(nil)
+	_ Checkpoints = (*SQLite)(nil)
+)
 
-// Open opens or makes the file. The directory is made 0700 and the file 0600,
-// whatever the umask; a file that others may read or write, or a symbolic link,
-// is refused.
+// Open opens the file, or makes it. The directory is made 0700 and the file 0600,
+// whatever the umask. Refused, with a sentence that says why, are: a file that
+// others may read or write, a symbolic link, a directory where others may
+// exchange files, a file that is no journal, an empty file, and (ErrNewer) one of
+// a newer version.
 func Open(path string) (*SQLite, error) {
-	if err := prepare(path); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
-	}
-	s, err := open(path, "rwc")
+	path, err := absolute(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.migrate(context.Background()); err != nil {
-		_ = s.Close()
+	if err := makeDir(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	return s, nil
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return open(path, "rw")
 }
 
-// OpenReadOnly opens a file that exists, to read it.
+// OpenReadOnly opens a file that exists, to read it. SQLite needs to write beside
+// it even then: a file in a directory that is read-only must be copied first.
 func OpenReadOnly(path string) (*SQLite, error) {
-	if err := private(path); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
-	}
-	s, err := open(path, "ro")
+	path, err := absolute(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkVersion(context.Background()); err != nil {
-		_ = s.Close()
-		return nil, fmt.Errorf("journal %s: %w", path, err)
+	return open(path, "ro")
+}
+
+func absolute(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("journal: no path given")
 	}
-	return s, nil
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("journal %s: %w", path, err)
+	}
+	return abs, nil
 }
 
 func open(path, mode string) (*SQLite, error) {
-	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}}
-	for _, p := range []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "trusted_schema(OFF)"} {
-		if mode == "ro" && p == "journal_mode(WAL)" {
-			continue
-		}
-		q.Add("_pragma", p)
+	if err := checkFiles(path); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
 	}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: escapePath(path), RawQuery: q.Encode()}).String())
+	st, err := os.Lstat(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if st.Size() == 0 {
+		return nil, fmt.Errorf("journal %s: %w", path, &CorruptError{Seq: 1, Why: "the file is empty: restore it from a copy, or delete it to begin a new journal"})
+	}
+	db, err := connect(path, mode)
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
+	s := &SQLite{db: db, path: path, file: st}
+	if err := s.identify(context.Background()); err != nil {
+		return nil, errors.Join(fmt.Errorf("journal %s: %w", path, explain(err, 1)), db.Close())
+	}
+	return s, nil
+}
+
+func connect(path, mode string) (*sql.DB, error) {
+	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}}
+	pragmas := []string{"busy_timeout(5000)", "synchronous(FULL)", "fullfsync(ON)", "trusted_schema(OFF)", "cell_size_check(ON)"}
+	if mode == "rw" {
+		pragmas = append(pragmas, "journal_mode(WAL)")
+	}
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
+	}
+	// The escaping keeps ? and # of a path out of the URI's own syntax.
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
 	db.SetMaxOpenConns(1) // one writer; its statements queue here instead of meeting locks
-	return &SQLite{db: db, path: path}, nil
+	return db, nil
 }
 
-// escapePath keeps ? and # of a path out of the URI's own syntax.
-func escapePath(path string) string { return (&url.URL{Path: path}).EscapedPath() }
-
-func prepare(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	err := private(path)
-	if errors.Is(err, os.ErrNotExist) {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		// SQLite gives its side files the permissions of this one.
-		return errors.Join(f.Chmod(0o600), f.Close())
-	}
-	return err
-}
-
-// private refuses a file that is not ours alone.
-func private(path string) error {
-	st, err := os.Lstat(path)
+// initialize makes the tables in a new file.
+func initialize(path string) error {
+	db, err := connect(path, "rw")
 	if err != nil {
 		return err
 	}
-	if !st.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file: links are not followed", path)
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s may be read or written by others (%#o): run chmod 600 %s", path, st.Mode().Perm(), path)
-	}
-	return nil
+	_, err = db.ExecContext(context.Background(), fmt.Sprintf("BEGIN; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", schema, applicationID, schemaVersion))
+	return errors.Join(err, db.Close())
 }
 
-func (s *SQLite) migrate(ctx context.Context) error {
-	if err := s.checkVersion(ctx); err != nil {
+// identify refuses a file that is not a journal of a version that we know.
+func (s *SQLite) identify(ctx context.Context) error {
+	var id, version int
+	if err := s.db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return err
 	}
-	if _, err := s.db.ExecContext(ctx, schema); err != nil {
+	if id != applicationID {
+		return errors.New("this is a database, but not a journal of this program: use another file")
+	}
+	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	_, err := s.db.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
-	return err
-}
-
-func (s *SQLite) checkVersion(ctx context.Context) error {
-	var v int
-	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
-		return err
+	if version > schemaVersion {
+		return fmt.Errorf("file version %d: %w", version, ErrNewer)
 	}
-	if v > schemaVersion {
-		return fmt.Errorf("file version %d: %w", v, ErrNewer)
+	if version != schemaVersion {
+		return &CorruptError{Seq: 1, Why: fmt.Sprintf("the file has version %d, which never was", version)}
 	}
 	return nil
 }
@@ -165,36 +176,76 @@ func (s *SQLite) Path() string { return s.path }
 
 // Append implements Log.
 func (s *SQLite) Append(ctx context.Context, after Seq, payloads ...[]byte) (Seq, error) {
-	if len(payloads) == 0 {
-		return after, nil
+	last, err := s.write(ctx, func(tx *sql.Tx) (Seq, error) {
+		return appendTo(ctx, tx, after, payloads)
+	})
+	if errors.Is(err, ErrConflict) {
+		return 0, ErrConflict
 	}
+	if err != nil {
+		return 0, fmt.Errorf("append to the journal: %w", explain(err, after+1))
+	}
+	return last, nil
+}
+
+// write runs fn in a transaction that has the right to write from its start.
+func (s *SQLite) write(ctx context.Context, fn func(*sql.Tx) (Seq, error)) (Seq, error) {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return 0, fmt.Errorf("append: %w", err)
+		return 0, err
 	}
 	defer func() { _ = tx.Rollback() }()
+	if err := s.inPlace(); err != nil {
+		return 0, err
+	}
+	seq, err := fn(tx)
+	if err != nil {
+		return 0, err
+	}
+	return seq, tx.Commit()
+}
+
+// inPlace refuses to go on when the file was moved, deleted or exchanged: what
+// is written then would be lost with it.
+func (s *SQLite) inPlace() error {
+	st, err := os.Lstat(s.path)
+	if err != nil {
+		return fmt.Errorf("the file was taken away while in use: %w", err)
+	}
+	if !os.SameFile(st, s.file) {
+		return fmt.Errorf("%s was exchanged while in use: restart to use the new file", s.path)
+	}
+	return nil
+}
+
+func appendTo(ctx context.Context, tx *sql.Tx, after Seq, payloads [][]byte) (Seq, error) {
 	seq, hash, err := head(ctx, tx)
 	if err != nil {
-		return 0, fmt.Errorf("append: %w", err)
+		return 0, err
 	}
 	if seq != after {
 		return 0, ErrConflict
 	}
+	if uint64(len(payloads)) > math.MaxInt64-seq {
+		return 0, errors.New("the numbers are used up")
+	}
 	stmt, err := tx.PrepareContext(ctx, "INSERT INTO record (seq, version, at, hash, payload) VALUES (?, ?, ?, ?, ?)")
 	if err != nil {
-		return 0, fmt.Errorf("append: %w", err)
+		return 0, err
 	}
 	defer stmt.Close()
-	at := time.Now().UTC().Format(time.RFC3339Nano)
+	at := time.Now().UnixNano()
 	for _, p := range payloads {
-		seq++
-		hash = Chain(hash, seq, p)
-		if _, err := stmt.ExecContext(ctx, int64(seq), recordVersion, at, hash[:], p); err != nil {
-			return 0, fmt.Errorf("append: %w", err)
+		if p == nil {
+			p = []byte{} // a nil slice would be NULL
 		}
-	}
-	if err := tx.Commit(); err != nil {
-		return 0, fmt.Errorf("append: %w", err)
+		seq++
+		r := Record{Seq: seq, Version: Version, At: at, Payload: p}
+		r.Seal(hash)
+		hash = r.Hash
+		if _, err := stmt.ExecContext(ctx, int64(seq), Version, at, hash[:], p); err != nil {
+			return 0, err
+		}
 	}
 	return seq, nil
 }
@@ -206,221 +257,63 @@ type querier interface {
 // head gives the last record's number and hash; 0 for an empty log.
 func head(ctx context.Context, q querier) (Seq, Hash, error) {
 	var seq int64
-	var raw []byte
-	err := q.QueryRowContext(ctx, "SELECT seq, hash FROM record ORDER BY seq DESC LIMIT 1").Scan(&seq, &raw)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, Hash{}, nil
-	}
-	if err != nil {
-		return 0, Hash{}, err
-	}
-	if len(raw) != len(Hash{}) {
-		return 0, Hash{}, &CorruptError{Seq: Seq(seq), Why: "its hash has the wrong length"}
-	}
-	return Seq(seq), Hash(raw), nil
-}
-
-// hashOf gives the hash of one record; that of record 0 is zero.
-func hashOf(ctx context.Context, q querier, seq Seq) (Hash, error) {
-	if seq == 0 {
-		return Hash{}, nil
-	}
-	var raw []byte
-	err := q.QueryRowContext(ctx, "SELECT hash FROM record WHERE seq = ?", int64(seq)).Scan(&raw)
+	var version uint32
+	var hash []byte
+	err := q.QueryRowContext(ctx, "SELECT seq, version, hash FROM record ORDER BY seq DESC LIMIT 1").Scan(&seq, &version, &hash)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return Hash{}, &CorruptError{Seq: seq, Why: "it is missing"}
+		return 0, Hash{}, nil
 	case err != nil:
-		return Hash{}, err
-	case len(raw) != len(Hash{}):
-		return Hash{}, &CorruptError{Seq: seq, Why: "its hash has the wrong length"}
+		return 0, Hash{}, err
+	case version > Version:
+		return 0, Hash{}, fmt.Errorf("record %d has version %d: %w", seq, version, ErrNewer)
+	case len(hash) != len(Hash{}):
+		return 0, Hash{}, &CorruptError{Seq: Seq(seq), Why: "its hash has the wrong length"}
 	}
-	return Hash(raw), nil
+	return Seq(seq), Hash(hash), nil
 }
 
-// Head gives the number of the last record; it is cheap.
+// Head gives the number of the last record, 0 for an empty log. It takes some
+// microseconds, so it may be asked each second.
 func (s *SQLite) Head(ctx context.Context) (Seq, error) {
 	var seq sql.NullInt64
-	err := s.db.QueryRowContext(ctx, "SELECT max(seq) FROM record").Scan(&seq)
-	return Seq(seq.Int64), err
+	if err := s.db.QueryRowContext(ctx, "SELECT max(seq) FROM record").Scan(&seq); err != nil {
+		return 0, fmt.Errorf("read the end of the journal: %w", explain(err, 1))
+	}
+	return Seq(seq.Int64), nil
 }
 
-// Read implements Log. It verifies the chain from the record after which it
-// begins.
-func (s *SQLite) Read(ctx context.Context, after Seq, fn func(seq Seq, payload []byte) error) error {
-	last, err := s.Head(ctx)
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	if last <= after {
-		if last < after {
-			return fmt.Errorf("read: %w", &CorruptError{Seq: after, Why: "it is missing"})
-		}
-		return nil
-	}
-	prev, err := hashOf(ctx, s.db, after)
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	for after < last {
-		n, h, err := s.page(ctx, after, prev, fn)
-		if err != nil {
-			return err
-		}
-		after, prev = n, h
-	}
-	return nil
-}
+// Result codes of SQLite that we can say more about (https://www.sqlite.org/rescode.html).
+const (
+	codeBusy     = 5
+	codeReadOnly = 8
+	codeIOErr    = 10
+	codeCorrupt  = 11
+	codeFull     = 13
+	codeCantOpen = 14
+	codeNotADB   = 26
+)
 
-// pageSize is how many records are read at once; between pages others may write.
-const pageSize = 5_000
-
-func (s *SQLite) page(ctx context.Context, after Seq, prev Hash, fn func(Seq, []byte) error) (Seq, Hash, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT seq, version, hash, payload FROM record WHERE seq > ? ORDER BY seq LIMIT ?", int64(after), pageSize)
-	if err != nil {
-		return after, prev, fmt.Errorf("read: %w", err)
+// explain puts a sentence before an error of SQLite; at is the record that it
+// concerns, if any.
+func explain(err error, at Seq) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
 	}
-	type row struct {
-		seq     Seq
-		payload []byte
+	switch e.Code() & 0xff { // the low byte; the others refine it
+	case codeBusy:
+		return fmt.Errorf("another process has the file locked: %w", err)
+	case codeReadOnly:
+		return fmt.Errorf("the file cannot be written: %w", err)
+	case codeIOErr:
+		return fmt.Errorf("the disk failed: %w", err)
+	case codeFull:
+		return fmt.Errorf("the disk is full: %w", err)
+	case codeCantOpen:
+		return fmt.Errorf("the file or one beside it cannot be opened, check the permissions of the directory: %w", err)
+	case codeCorrupt, codeNotADB:
+		return &CorruptError{Seq: at, Why: e.Error()}
 	}
-	var page []row // fn may itself use the log, so the rows are closed first
-	defer rows.Close()
-	for rows.Next() {
-		var seq int64
-		var version int
-		var hash, payload []byte
-		if err := rows.Scan(&seq, &version, &hash, &payload); err != nil {
-			return after, prev, fmt.Errorf("read: %w", err)
-		}
-		if prev, err = verify(prev, after, Seq(seq), version, hash, payload); err != nil {
-			return after, prev, fmt.Errorf("read: %w", err)
-		}
-		after = Seq(seq)
-		page = append(page, row{after, payload})
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return after, prev, fmt.Errorf("read: %w", err)
-	}
-	for _, r := range page {
-		if err := fn(r.seq, r.payload); err != nil {
-			return after, prev, err
-		}
-	}
-	if len(page) == 0 {
-		return after, prev, fmt.Errorf("read: %w", &CorruptError{Seq: after + 1, Why: "it is missing"})
-	}
-	return after, prev, nil
-}
-
-func verify(prev Hash, after, seq Seq, version int, hash, payload []byte) (Hash, error) {
-	if seq != after+1 {
-		return prev, &CorruptError{Seq: after + 1, Why: "it is missing"}
-	}
-	if version > recordVersion {
-		return prev, fmt.Errorf("record %d has version %d: %w", seq, version, ErrNewer)
-	}
-	h := Chain(prev, seq, payload)
-	if string(h[:]) != string(hash) {
-		return prev, &CorruptError{Seq: seq, Why: "its hash does not fit: it, or one before it, was changed"}
-	}
-	return h, nil
-}
-
-// Verify reads the whole log. A *CorruptError names the first record that does
-// not fit.
-func (s *SQLite) Verify(ctx context.Context) error {
-	return s.Read(ctx, 0, func(Seq, []byte) error { return nil })
-}
-
-// Lease implements Log.
-func (s *SQLite) Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, owner string, until time.Time, err error) {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return false, "", time.Time{}, fmt.Errorf("lease %s: %w", name, err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	var end, epoch int64
-	err = tx.QueryRowContext(ctx, "SELECT holder, until, epoch FROM lease WHERE name = ?", name).Scan(&owner, &end, &epoch)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, "", time.Time{}, fmt.Errorf("lease %s: %w", name, err)
-	}
-	t := time.Now()
-	if owner != holder && owner != "" && t.UnixNano() < end {
-		return false, owner, time.Unix(0, end), nil
-	}
-	if owner != holder {
-		epoch++
-	}
-	owner, until = holder, t.Add(ttl)
-	if ttl <= 0 {
-		owner, until = "", t
-	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO lease (name, holder, until, epoch) VALUES (?, ?, ?, ?)
-		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until, epoch = excluded.epoch`, name, owner, until.UnixNano(), epoch)
-	if err == nil {
-		err = tx.Commit()
-	}
-	if err != nil {
-		return false, "", time.Time{}, fmt.Errorf("lease %s: %w", name, err)
-	}
-	return ttl > 0, owner, until, nil
-}
-
-// SaveCheckpoint keeps a fold of the log up to a record; the last two are kept.
-func (s *SQLite) SaveCheckpoint(ctx context.Context, seq Seq, state []byte) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	hash, err := hashOf(ctx, tx, seq)
-	if err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	sum := sha256.Sum256(state)
-	if _, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO checkpoint (seq, hash, sum, state) VALUES (?, ?, ?, ?)", int64(seq), hash[:], sum[:], state); err == nil {
-		_, err = tx.ExecContext(ctx, "DELETE FROM checkpoint WHERE seq NOT IN (SELECT seq FROM checkpoint ORDER BY seq DESC LIMIT 2)")
-	}
-	if err == nil {
-		err = tx.Commit()
-	}
-	if err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	return nil
-}
-
-// LoadCheckpoint gives the newest checkpoint that is whole and whose record is
-// still what it was; false when there is none.
-func (s *SQLite) LoadCheckpoint(ctx context.Context) (seq Seq, state []byte, ok bool, err error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT seq, hash, sum, state FROM checkpoint ORDER BY seq DESC")
-	if err != nil {
-		return 0, nil, false, fmt.Errorf("load checkpoint: %w", err)
-	}
-	type saved struct {
-		seq              Seq
-		hash, sum, state []byte
-	}
-	var all []saved
-	for rows.Next() {
-		var n int64
-		var c saved
-		if err = rows.Scan(&n, &c.hash, &c.sum, &c.state); err != nil {
-			break
-		}
-		c.seq = Seq(n)
-		all = append(all, c)
-	}
-	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
-		return 0, nil, false, fmt.Errorf("load checkpoint: %w", err)
-	}
-	for _, c := range all {
-		sum := sha256.Sum256(c.state)
-		h, err := hashOf(ctx, s.db, c.seq)
-		if err == nil && string(h[:]) == string(c.hash) && string(sum[:]) == string(c.sum) {
-			return c.seq, c.state, true, nil
-		}
-	}
-	return 0, nil, false, nil
+	return err
 }
