@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -138,8 +139,9 @@ func (s *SQLite) record(ctx context.Context, seq Seq) (Record, error) {
 	if !rows.Next() {
 		return Record{}, errors.Join(rows.Err(), &CorruptError{Seq: seq, Why: "it is missing"})
 	}
-	var r Record
-	err = scan(rows, &r)
-	r.Payload = append([]byte(nil), r.Payload...)
+	row := newRow()
+	err = row.scan(rows)
+	r := row.record
+	r.Payload = bytes.Clone(r.Payload)
 	return r, errors.Join(err, rows.Close())
 }

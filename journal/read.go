@@ -22,14 +22,29 @@ type page struct {
 // Read implements Log. It begins at the record after which it was asked to, whose
 // hash it takes as given, and does not look at those before.
 func (s *SQLite) Read(ctx context.Context, after Seq, fn func(seq Seq, payload []byte) error) error {
-	last, err := s.Head(ctx)
+	h, err := readHead(ctx, s.db)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the journal: %w", explain(err, after+1))
 	}
-	if err := s.whole(ctx, last, after); err != nil {
+	last := min(h.seq, h.last) // what is wrong with the end is said at the end
+	if after > last {
+		if err = h.check(); err == nil {
+			err = &CorruptError{Seq: last + 1, Why: fmt.Sprintf("it is missing, as are all up to %d, which the reader has seen", after)}
+		}
 		return fmt.Errorf("read the journal: %w", err)
 	}
-	if last == after {
+	if err := s.pages(ctx, after, last, fn); err != nil {
+		return err
+	}
+	if err := h.check(); err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	return nil
+}
+
+// pages gives the records after the one with the number after up to last.
+func (s *SQLite) pages(ctx context.Context, after, last Seq, fn func(seq Seq, payload []byte) error) error {
+	if after == last {
 		return nil
 	}
 	prev, err := hashOf(ctx, s.db, after)
@@ -57,26 +72,6 @@ func (s *SQLite) Read(ctx context.Context, after Seq, fn func(seq Seq, payload [
 	return nil
 }
 
-// whole finds a log whose end was cut off: it is shorter than the reader or a
-// checkpoint remembers.
-func (s *SQLite) whole(ctx context.Context, last, after Seq) error {
-	if after > last {
-		return &CorruptError{Seq: last + 1, Why: fmt.Sprintf("it is missing, as are all up to %d: the end was cut off", after)}
-	}
-	for c, err := range s.checkpoints(ctx) {
-		if err != nil {
-			return explain(err, last+1)
-		}
-		if c.seq <= last {
-			return nil
-		}
-		if c.load(ctx, s.db) == nil && c.intact() {
-			return &CorruptError{Seq: last + 1, Why: fmt.Sprintf("it is missing, as are all up to %d, of which there is a checkpoint: the end was cut off", c.seq)}
-		}
-	}
-	return nil
-}
-
 // fill reads a page of verified records after the one with the number after, and
 // gives the number and hash of its last. The error is about the record after that.
 func (s *SQLite) fill(ctx context.Context, p *page, after, last Seq, prev Hash) (Seq, Hash, error) {
@@ -86,9 +81,9 @@ func (s *SQLite) fill(ctx context.Context, p *page, after, last Seq, prev Hash) 
 		return after, prev, err
 	}
 	defer rows.Close()
-	var r Record
-	for len(p.payloads) < pageBytes && rows.Next() {
-		if err := scan(rows, &r); err != nil {
+	row := newRow()
+	for r := &row.record; len(p.payloads) < pageBytes && rows.Next(); {
+		if err := row.scan(rows); err != nil {
 			return after, prev, err
 		}
 		if err := r.Verify(after, prev); err != nil {
@@ -107,21 +102,30 @@ func (s *SQLite) fill(ctx context.Context, p *page, after, last Seq, prev Hash) 
 	return after, prev, nil
 }
 
-type scanner interface{ Scan(dest ...any) error }
+// row takes the columns seq, version, at, hash and payload. What it holds is valid
+// until the next one.
+type row struct {
+	record        Record
+	seq           int64
+	hash, payload sql.RawBytes
+	dest          []any // made once: this is where a long read spends its time
+}
 
-// scan reads the columns seq, version, at, hash and payload. The payload is valid
-// until the next row.
-func scan(row scanner, r *Record) error {
-	var seq int64
-	var hash, payload sql.RawBytes
-	if err := row.Scan(&seq, &r.Version, &r.At, &hash, &payload); err != nil {
+func newRow() *row {
+	r := &row{}
+	r.dest = []any{&r.seq, &r.record.Version, &r.record.At, &r.hash, &r.payload}
+	return r
+}
+
+func (r *row) scan(rows *sql.Rows) error {
+	if err := rows.Scan(r.dest...); err != nil {
 		return err
 	}
-	r.Seq, r.Payload = Seq(seq), payload
-	if len(hash) != len(r.Hash) {
-		return &CorruptError{Seq: r.Seq, Why: "its hash has the wrong length"}
+	r.record.Seq, r.record.Payload = Seq(r.seq), r.payload
+	if len(r.hash) != len(r.record.Hash) {
+		return &CorruptError{Seq: r.record.Seq, Why: "its hash has the wrong length"}
 	}
-	copy(r.Hash[:], hash)
+	copy(r.record.Hash[:], r.hash)
 	return nil
 }
 

@@ -29,6 +29,12 @@ CREATE TABLE record (
 	hash    BLOB    NOT NULL,
 	payload BLOB    NOT NULL
 ) STRICT;
+CREATE TABLE tail (         -- the last record again, so that a lost end shows
+	one  INTEGER PRIMARY KEY CHECK (one = 1),
+	seq  INTEGER NOT NULL,
+	hash BLOB    NOT NULL
+) STRICT;
+INSERT INTO tail VALUES (1, 0, zeroblob(32));
 CREATE TABLE lease (
 	name   TEXT PRIMARY KEY,
 	holder TEXT    NOT NULL,  -- '' when it was given back
@@ -219,12 +225,19 @@ func (s *SQLite) inPlace() error {
 }
 
 func appendTo(ctx context.Context, tx *sql.Tx, after Seq, payloads [][]byte) (Seq, error) {
-	seq, hash, err := head(ctx, tx)
+	h, err := readHead(ctx, tx)
+	if err == nil {
+		err = h.check()
+	}
 	if err != nil {
 		return 0, err
 	}
+	seq, hash := h.seq, h.hash
 	if seq != after {
 		return 0, ErrConflict
+	}
+	if len(payloads) == 0 {
+		return seq, nil
 	}
 	if uint64(len(payloads)) > math.MaxInt64-seq {
 		return 0, errors.New("the numbers are used up")
@@ -247,40 +260,66 @@ func appendTo(ctx context.Context, tx *sql.Tx, after Seq, payloads [][]byte) (Se
 			return 0, err
 		}
 	}
-	return seq, nil
+	_, err = tx.ExecContext(ctx, "UPDATE tail SET seq = ?, hash = ?", int64(seq), hash[:])
+	return seq, err
 }
 
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// head gives the last record's number and hash; 0 for an empty log.
-func head(ctx context.Context, q querier) (Seq, Hash, error) {
+// head is the end of the log: what the tail remembers, and what is there.
+type head struct {
+	seq     Seq // as the tail has it
+	hash    Hash
+	last    Seq // of the last record that is there
+	version uint32
+	there   bool // whether the hash of that record is that of the tail
+}
+
+func readHead(ctx context.Context, q querier) (head, error) {
 	var seq int64
-	var version uint32
-	var hash []byte
-	err := q.QueryRowContext(ctx, "SELECT seq, version, hash FROM record ORDER BY seq DESC LIMIT 1").Scan(&seq, &version, &hash)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return 0, Hash{}, nil
-	case err != nil:
-		return 0, Hash{}, err
-	case version > Version:
-		return 0, Hash{}, fmt.Errorf("record %d has version %d: %w", seq, version, ErrNewer)
-	case len(hash) != len(Hash{}):
-		return 0, Hash{}, &CorruptError{Seq: Seq(seq), Why: "its hash has the wrong length"}
+	var hash, lastHash []byte
+	var last, version sql.NullInt64
+	err := q.QueryRowContext(ctx, `SELECT tail.seq, tail.hash, r.seq, r.version, r.hash FROM tail
+		LEFT JOIN (SELECT seq, version, hash FROM record ORDER BY seq DESC LIMIT 1) AS r`).Scan(&seq, &hash, &last, &version, &lastHash)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && len(hash) != len(Hash{}) {
+		return head{}, &CorruptError{Seq: 1, Why: "the mark of the end is missing"}
 	}
-	return Seq(seq), Hash(hash), nil
+	if err != nil {
+		return head{}, err
+	}
+	h := head{seq: Seq(seq), hash: Hash(hash), last: Seq(last.Int64), version: uint32(version.Int64)}
+	h.there = string(lastHash) == string(hash) || !last.Valid && h.hash == Hash{}
+	return h, nil
+}
+
+// check tells whether the log ends where it should.
+func (h head) check() error {
+	switch {
+	case h.version > Version:
+		return fmt.Errorf("record %d has version %d: %w", h.last, h.version, ErrNewer)
+	case h.last < h.seq:
+		return &CorruptError{Seq: h.last + 1, Why: fmt.Sprintf("it is missing, as are all up to %d: the end was cut off", h.seq)}
+	case h.last > h.seq:
+		return &CorruptError{Seq: h.seq + 1, Why: "it was not written by an append"}
+	case !h.there:
+		return &CorruptError{Seq: h.seq, Why: "it is not the record that was last"}
+	}
+	return nil
 }
 
 // Head gives the number of the last record, 0 for an empty log. It takes some
 // microseconds, so it may be asked each second.
 func (s *SQLite) Head(ctx context.Context) (Seq, error) {
-	var seq sql.NullInt64
-	if err := s.db.QueryRowContext(ctx, "SELECT max(seq) FROM record").Scan(&seq); err != nil {
+	h, err := readHead(ctx, s.db)
+	if err == nil {
+		err = h.check()
+	}
+	if err != nil {
 		return 0, fmt.Errorf("read the end of the journal: %w", explain(err, 1))
 	}
-	return Seq(seq.Int64), nil
+	return h.seq, nil
 }
 
 // Result codes of SQLite that we can say more about (https://www.sqlite.org/rescode.html).
@@ -305,7 +344,7 @@ func explain(err error, at Seq) error {
 	case codeBusy:
 		return fmt.Errorf("another process has the file locked: %w", err)
 	case codeReadOnly:
-		return fmt.Errorf("the file cannot be written: %w", err)
+		return fmt.Errorf("the file or its directory cannot be written: %w", err)
 	case codeIOErr:
 		return fmt.Errorf("the disk failed: %w", err)
 	case codeFull:
