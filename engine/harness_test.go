@@ -32,7 +32,6 @@ type source struct {
 	alerts []alert.Alert
 	err    error
 	polls  []time.Time // since of each poll
-	seen   map[string]int
 }
 
 func (s *source) Alerts(_ context.Context, since time.Time) iter.Seq2[alert.Alert, error] {

@@ -174,7 +174,7 @@ type Presence struct {
 	ACL       string
 	Direction firewall.Direction
 	Number    int    // 0 when there is none
-	Status    string // present, writing, waiting, covered, drifted, unknown, removed, removing, failed
+	Status    string // present, writing, waiting, covered, drifted, unknown, removed, removing, failed, none
 	Note      string
 }
 

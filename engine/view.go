@@ -263,7 +263,12 @@ func (l *loop) presenceOn(p *Presence, a *aclState, b blocklist.Block, d alert.D
 			return
 		}
 	}
-	if b.State != blocklist.Active {
+	switch b.State {
+	case blocklist.Active:
+	case blocklist.Refused:
+		p.Status = "none"
+		return
+	default:
 		p.Status = "removed"
 		return
 	}

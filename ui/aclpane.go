@@ -136,13 +136,18 @@ func (m *Model) aclLines(w int, a *engine.ACLView) (out []string, linked int) {
 }
 
 func (m *Model) entryLine(w int, e engine.EntryView, linked bool) string {
-	number := fmt.Sprint(e.Number)
+	number, verb, left, numberWidth := fmt.Sprint(e.Number), "allow", spanLong, 6
+	if w < 40 {
+		left, numberWidth = span, 4
+	}
 	if e.Default() {
 		number = "*"
 	}
-	verb := "allow"
 	if e.Deny {
-		verb = "deny "
+		verb = "deny"
+	}
+	if w >= 40 {
+		verb = fit(verb, 5)
 	}
 	prefix := "not understood"
 	if e.Prefix.IsValid() {
@@ -157,7 +162,7 @@ func (m *Model) entryLine(w int, e engine.EntryView, linked bool) string {
 		sign, p = m.gl.ours, m.th.ours
 		tail = "removing"
 		if !e.Expires.IsZero() {
-			tail = spanLong(e.Expires.Sub(m.now))
+			tail = left(e.Expires.Sub(m.now))
 		}
 	case engine.SystemOwn:
 		sign = m.gl.none
@@ -169,9 +174,9 @@ func (m *Model) entryLine(w int, e engine.EntryView, linked bool) string {
 	if e.Effect != "" {
 		p, tail = m.th.bad, e.Effect
 	}
-	left := fmt.Sprintf("%s %s %s %s ", fitRight(number, 6), sign, verb, prefix)
+	head := fmt.Sprintf("%s %s %s %s ", fitRight(number, numberWidth), sign, verb, prefix)
 	if linked {
-		return m.th.linked.text(fit(left+strings.Repeat(" ", max(w-width(left)-width(tail)-1, 0))+tail, w))
+		return m.th.linked.text(fit(head+strings.Repeat(" ", max(w-width(head)-width(tail)-1, 0))+tail, w))
 	}
-	return spread(w, []seg{{p, left}}, []seg{{m.th.dim, cut(tail, max(w-width(left)-1, 0)) + " "}})
+	return spread(w, []seg{{p, head}}, []seg{{m.th.dim, cut(tail, max(w-width(head)-1, 0)) + " "}})
 }

@@ -12,12 +12,20 @@ import (
 
 // width is the number of cells that clean text takes.
 func width(s string) int {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
+	n := 0
+	for _, r := range s {
+		if !single(r) {
 			return ansi.StringWidth(s)
 		}
+		n++
 	}
-	return len(s)
+	return n
+}
+
+// single says that a rune is known to take one cell and to join no other:
+// printable ASCII, arrows, lines and shapes, the ellipsis.
+func single(r rune) bool {
+	return r >= ' ' && r < 0x7f || r >= 0x2190 && r <= 0x21ff || r >= 0x2500 && r <= 0x25ff || r == '…' || r == '·' || r == '≈'
 }
 
 // fit cuts or pads clean text to exactly w cells.

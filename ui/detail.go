@@ -75,9 +75,9 @@ func (m *Model) stepLine(w int, s engine.Step) string {
 		}
 		return line(w, seg{m.th.warn, " = "}, seg{m.th.bold, s.Prefix.String()}, seg{m.th.dim, fmt.Sprintf("  %s %s: ", s.Direction, s.ACL)}, seg{m.th.plain, note})
 	}
-	tail := fmt.Sprintf("  %s of %s, entry %d, %s left after", s.Direction, s.ACL, s.Number, plural(s.SlotsAfter, "slot", "slots"))
+	tail := fmt.Sprintf("  %s, entry %d, %s left after, on %s", s.Direction, s.Number, plural(s.SlotsAfter, "slot", "slots"), s.ACL)
 	if s.Displaces.IsValid() {
-		tail = fmt.Sprintf("  %s of %s, entry %d, IN PLACE OF %s", s.Direction, s.ACL, s.Number, s.Displaces)
+		tail = fmt.Sprintf("  %s, entry %d, IN PLACE OF %s, on %s", s.Direction, s.Number, s.Displaces, s.ACL)
 	}
 	return line(w, seg{m.th.warn, " " + s.Op.String() + " "}, seg{m.th.bold, "deny " + s.Prefix.String()}, seg{m.th.plain, tail})
 }
@@ -105,10 +105,13 @@ func (m *Model) standing(w int, b *engine.BlockView) []string {
 	st := m.blockState(b)
 	head := []seg{{st.p, " " + st.glyph + " " + st.word + " "}, {m.th.bold, b.Prefix.String()}}
 	if b.State == blocklist.Active {
-		head = append(head, seg{m.th.dim, "  until " + b.Expires.Local().Format("2006-01-02 15:04:05") + ", " + spanLong(b.Expires.Sub(m.now)) + " left"})
+		head = append(head, seg{m.th.dim, "  until " + b.Expires.In(m.cfg.Location).Format("2006-01-02 15:04:05") + ", " + spanLong(b.Expires.Sub(m.now)) + " left"})
 	}
 	out := []string{line(w, head...)}
 	for _, p := range b.Presence {
+		if p.Status == "none" {
+			continue
+		}
 		text := fmt.Sprintf("   %s of %s: %s", p.Direction, p.ACL, p.Status)
 		if p.Number > 0 {
 			text += fmt.Sprintf(", entry %d", p.Number)
@@ -150,7 +153,7 @@ func (m *Model) background(w int, b blocklist.Block, rule string) []string {
 func (m *Model) evidenceLines(w int, list []alert.Evidence) []string {
 	var out []string
 	for _, e := range list {
-		out = append(out, line(w, seg{m.th.dim, "     " + e.Time.Local().Format("15:04:05") + "  "}, seg{m.th.plain, evidence(e)}))
+		out = append(out, line(w, seg{m.th.dim, "     " + e.Time.In(m.cfg.Location).Format("15:04:05") + "  "}, seg{m.th.plain, evidence(e)}))
 	}
 	return out
 }
@@ -209,7 +212,7 @@ func (m *Model) logDetail(w int, l *engine.LogLine) []string {
 	}
 	row(l.Event, l.Text)
 	row("reason", l.Reason)
-	row("when", l.At.Local().Format("2006-01-02 15:04:05"))
+	row("when", l.At.In(m.cfg.Location).Format("2006-01-02 15:04:05"))
 	row("who", l.Actor)
 	if l.Prefix.IsValid() {
 		row("prefix", l.Prefix.String())

@@ -152,7 +152,13 @@ func (m *Model) header() string {
 	if m.paused {
 		left = append(left, seg{m.th.warn, fmt.Sprintf("  PAUSED, %d newer", m.newer())})
 	}
-	return spread(m.w, left, m.freshness())
+	// The mode is never cut off; how fresh the data is gives way.
+	room := max(m.w-segWidth(left), 0)
+	right := m.freshness()
+	for segWidth(right) > room && len(right) > 0 {
+		right = right[1:]
+	}
+	return spread(m.w, left, right)
 }
 
 // newer counts the alerts that came since the view was frozen.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -110,12 +111,8 @@ func (m *Model) intended() *target {
 		if p.ID != t.block {
 			continue
 		}
-		switch {
-		case t.state != blocklist.Pending || p.Digest != t.digest:
+		if t.state != blocklist.Pending || p.Digest != t.digest {
 			m.say("row changed, look again", true)
-			return nil
-		case p.Blocked != "":
-			m.say("not now: "+p.Blocked, true)
 			return nil
 		}
 		return t
@@ -134,13 +131,16 @@ func (m *Model) approve() tea.Cmd {
 	if t == nil {
 		return nil
 	}
+	if p := newIndex(m.live).proposals[t.block]; p != nil && p.Blocked != "" {
+		m.say("not now: "+p.Blocked, true)
+		return nil
+	}
 	return m.decide(*t, blocklist.Approve, "approved in the console", "approved")
 }
 
 func (m *Model) deny() tea.Cmd {
-	t := m.drawn.target
-	if m.now.Sub(m.movedAt) < settleTime {
-		m.say("another row has just come under the cursor, look again", true)
+	t := m.intended()
+	if t == nil {
 		return nil
 	}
 	return m.decide(*t, blocklist.Deny, "denied in the console", "denied")
@@ -191,7 +191,7 @@ func (m *Model) move(d int) tea.Cmd {
 		return nil
 	}
 	l := m.list()
-	l.follow = false
+	l.follow, m.movedAt = false, time.Time{}
 	l.move(max(-1<<30, d))
 	m.scroll[paneDetail] = 0
 	return nil
@@ -203,6 +203,7 @@ func (m *Model) first() tea.Cmd {
 		return nil
 	}
 	l := m.list()
+	m.movedAt = time.Time{}
 	l.to(0)
 	l.follow = m.tab != tabProposals
 	m.scroll[paneDetail] = 0

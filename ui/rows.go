@@ -92,10 +92,8 @@ type columns struct{ state, age, sev, addr, host, title int }
 func alertColumns(w int) columns {
 	c := columns{state: 13, age: 5, addr: 18}
 	switch {
-	case w < 44:
-		c.state, c.addr = 11, w-16
-	case w < 60:
-		c.addr = 24
+	case w < 56:
+		c.addr = w - c.state - c.age - 1
 	case w < 84:
 		c.sev, c.addr = 7, 22
 	default:
@@ -221,7 +219,7 @@ func (m *Model) logRow(w int, l *engine.LogLine) []seg {
 	if l.Reason != "" {
 		text += ": " + l.Reason
 	}
-	return []seg{{m.th.dim, " " + fit(l.At.Local().Format("15:04:05"), 10)}, {p, fit(l.Event, 11)}, {m.th.plain, fit(text, max(w-22, 0))}}
+	return []seg{{m.th.dim, " " + fit(l.At.In(m.cfg.Location).Format("15:04:05"), 10)}, {p, fit(l.Event, 11)}, {m.th.plain, fit(text, max(w-22, 0))}}
 }
 
 // evidence says in one line what an event knows of an address.

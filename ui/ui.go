@@ -37,8 +37,10 @@ type Config struct {
 	ASCII   bool   // no glyphs beyond ASCII
 	NoColor bool
 	FPS     int // frames a second at most; 0 is 30
-	// Now is the clock; nil is time.Now.
-	Now func() time.Time
+	// Now is the clock; nil is time.Now. Location is the zone of the times that are
+	// shown; nil is time.Local.
+	Now      func() time.Time
+	Location *time.Location
 	// LogPath and JournalPath are shown in the help.
 	LogPath, JournalPath string
 	Notice               string // one line that is shown while nothing is wrong

@@ -1,0 +1,286 @@
+package ui
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"pgregory.net/rapid"
+
+	"selfprotect/blocklist"
+	"selfprotect/engine"
+	"selfprotect/policy"
+)
+
+func TestApproveWithOneKey(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.show(full())
+	s.press("2", "down", "a")
+	want := full().Proposals[1]
+	if len(s.con.calls) != 1 || s.con.calls[0].id != want.ID || s.con.calls[0].d.Verb != blocklist.Approve ||
+		s.con.calls[0].d.Effect != want.Digest || s.con.calls[0].d.Actor != "alice@soc" {
+		t.Fatalf("asked for %+v", s.con.calls)
+	}
+	s.expect("approved 198.51.100.2/32")
+}
+
+func TestApproveFromTheAlert(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.show(full())
+	s.press("a")
+	if len(s.con.calls) != 1 || s.con.calls[0].id != full().Proposals[0].ID {
+		t.Fatalf("asked for %+v", s.con.calls)
+	}
+	s.press("G", "a") // the refused one has nothing to approve
+	if len(s.con.calls) != 1 {
+		t.Errorf("approved a refused address: %+v", s.con.calls)
+	}
+	s.expect("nothing to approve on this row")
+}
+
+func TestErrorsAreShown(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.con.err = errors.New("already decided: approved by bob@soc")
+	s.show(full())
+	s.press("2", "d")
+	s.expect("already decided: approved by bob@soc")
+}
+
+// TestRowChanged: what was decided on is not what was shown.
+func TestRowChanged(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		edit func(*engine.Snapshot)
+		say  string
+	}{
+		{"another effect", func(s *engine.Snapshot) { s.Proposals[0].Digest = "another" }, "row changed"},
+		{"decided by somebody else", func(s *engine.Snapshot) { s.Proposals = s.Proposals[1:] }, "row changed"},
+		{"stale data", func(s *engine.Snapshot) { s.Proposals[0].Blocked = "what is known is stale" }, "not now"},
+	} {
+		s := newScreen(t, 120, 40)
+		s.show(full())
+		s.press("2", "p") // paused: the frame stays, the data moves on
+		next := full()
+		tc.edit(next)
+		s.show(next)
+		s.press("a")
+		if len(s.con.calls) != 0 {
+			t.Errorf("%s: asked for %+v", tc.name, s.con.calls)
+		}
+		s.expect(tc.say, "PAUSED")
+	}
+}
+
+// TestNeighbourIsNotDecided: a row that came under the cursor by itself is not
+// decided by a key that was on its way.
+func TestNeighbourIsNotDecided(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.show(full())
+	s.press("2")
+	next := full()
+	next.Proposals = next.Proposals[1:]
+	s.clock.advance(time.Second)
+	s.show(next)
+	s.clock.advance(100 * time.Millisecond)
+	s.send(keyMsg("a"))
+	if len(s.con.calls) != 0 {
+		t.Fatalf("decided %+v", s.con.calls)
+	}
+	s.press("a")
+	if len(s.con.calls) != 1 || s.con.calls[0].id != next.Proposals[0].ID {
+		t.Errorf("asked for %+v", s.con.calls)
+	}
+}
+
+func TestInsertsDoNotMoveTheRow(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.show(full())
+	s.press("2", "down", "down")
+	before := strings.Split(s.frame(), "\n")
+	next := full()
+	next.Proposals = slices.Insert(next.Proposals, 0, proposal("192.0.2.77/32"))
+	s.show(next)
+	s.press("a")
+	if s.con.calls[0].id != full().Proposals[2].ID {
+		t.Errorf("decided %s", s.con.calls[0].id)
+	}
+	_ = before
+}
+
+func TestDialogs(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.show(full())
+	s.press("3", "u")
+	s.expect("Unblock 203.0.113.1/32?")
+	for range 2 { // keys that were meant for something else
+		s.clock.advance(100 * time.Millisecond)
+		s.send(keyMsg("y"))
+	}
+	if len(s.con.calls) != 0 {
+		t.Fatalf("a key that came too early confirmed")
+	}
+	s.press("n")
+	s.expectNot("Unblock 203.0.113.1/32?")
+	if len(s.con.calls) != 0 {
+		t.Fatalf("another key confirmed")
+	}
+	s.press("u", "y")
+	if len(s.con.calls) != 1 || s.con.calls[0].d.Verb != blocklist.Revoke {
+		t.Errorf("asked for %+v", s.con.calls)
+	}
+	// It listens after 1.5 s at most, however busy the keyboard is.
+	s.press("u")
+	for range 20 {
+		s.clock.advance(100 * time.Millisecond)
+		s.send(keyMsg("n"))
+	}
+	s.expectNot("Unblock")
+}
+
+func TestMode(t *testing.T) {
+	for keys, want := range map[string]policy.Mode{"o": policy.Observe, "r": policy.Review, "a u t o enter": policy.Auto, "a enter": 0, "a u t enter": 0, "x enter": 0, "a esc": 0} {
+		s := newScreen(t, 120, 40)
+		s.show(full())
+		s.press("m")
+		s.press(strings.Fields(keys)...)
+		got := policy.Mode(0)
+		if len(s.con.calls) > 0 {
+			got = s.con.calls[0].mode
+		}
+		if got != want || s.m.dialog != nil {
+			t.Errorf("%q sets %v, want %v", keys, got, want)
+		}
+	}
+}
+
+func TestPasteDecidesNothing(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.show(full())
+	s.press("2")
+	s.send(tea.PasteMsg{Content: "aaaadddy\n"})
+	s.press("3", "u")
+	s.send(tea.PasteMsg{Content: "y"})
+	if len(s.con.calls) != 0 {
+		t.Errorf("a paste decided %+v", s.con.calls)
+	}
+}
+
+func TestFilter(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.show(full())
+	s.press("2", "/", "1", "0", "0", ".", "3", "enter")
+	s.expect("198.51.100.3/32")
+	s.press("a")
+	if len(s.con.calls) != 1 || s.con.calls[0].id != full().Proposals[2].ID {
+		t.Errorf("asked for %+v", s.con.calls)
+	}
+	s.press("esc")
+	s.expect("198.51.100.6/32")
+}
+
+// TestActedOnIsWhatWasShown: whatever happens, a decision names the row and the
+// effect that the last frame highlighted.
+func TestActedOnIsWhatWasShown(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := newScreen(t, rapid.IntRange(40, 160).Draw(rt, "w"), rapid.IntRange(10, 50).Draw(rt, "h"))
+		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			s.clock.advance(time.Duration(rapid.IntRange(0, 900).Draw(rt, "ms")) * time.Millisecond)
+			switch rapid.IntRange(0, 5).Draw(rt, "what") {
+			case 0, 1:
+				s.show(randomSnapshot(rt))
+			case 2:
+				s.send(tea.WindowSizeMsg{Width: rapid.IntRange(0, 160).Draw(rt, "w"), Height: rapid.IntRange(0, 50).Draw(rt, "h")})
+			default:
+				pressRandom(rt, s)
+			}
+		}
+	})
+}
+
+func pressRandom(rt *rapid.T, s *screen) {
+	key := rapid.SampledFrom([]string{"a", "d", "u", "j", "k", "g", "G", "1", "2", "3", "4", "tab", "p", "/", "esc", "enter", "y", "?", "m", "r", "!", "0"}).Draw(rt, "key")
+	shown, before := s.m.drawn, len(s.con.calls)
+	direct := s.m.dialog == nil && !s.m.filtering && s.m.overlay == overlayNone
+	s.send(keyMsg(key))
+	for _, c := range s.con.calls[before:] {
+		if c.mode != 0 || !direct {
+			continue
+		}
+		if shown.target == nil || c.id != shown.target.block || c.d.Effect != shown.target.digest {
+			rt.Fatalf("key %s decided %s (%s), shown was %+v", key, c.id, c.d.Effect, shown.target)
+		}
+		live := newIndex(s.m.live).proposals[c.id]
+		if live == nil || live.Digest != c.d.Effect {
+			rt.Fatalf("key %s decided what is not there any more: %s", key, c.id)
+		}
+	}
+}
+
+func randomSnapshot(rt *rapid.T) *engine.Snapshot {
+	s := full()
+	s.Proposals, s.Alerts = nil, nil
+	for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(1, 9), 0, 7, rapid.ID[int]).Draw(rt, "rows") {
+		p := proposal(fmt.Sprintf("198.51.100.%d/32", n))
+		p.Digest += fmt.Sprint(rapid.IntRange(0, 1).Draw(rt, "digest"))
+		s.Proposals = append(s.Proposals, p)
+		s.Alerts = append(s.Alerts, alertRow(p.Prefix.String(), "an alert"))
+	}
+	return s
+}
+
+func FuzzKeys(f *testing.F) {
+	f.Add("2jjad", 80, 24)
+	f.Add("m\x1b[200~auto", 45, 20)
+	f.Fuzz(func(t *testing.T, keys string, w, h int) {
+		s := newScreen(t, w%300, h%100)
+		s.show(hostile())
+		for _, r := range keys {
+			s.clock.advance(time.Second)
+			s.send(tea.KeyPressMsg{Code: r, Text: string(r)})
+		}
+	})
+}
+
+// TestProgram runs the real program: a key approves, and the end of the context
+// ends it.
+func TestProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		updates := make(chan *engine.Snapshot, 1)
+		updates <- full()
+		con := &console{}
+		var out bytes.Buffer
+		done := make(chan error, 1)
+		m := New(Config{Updates: updates, Console: con, Actor: "alice@soc", Theme: "dark"})
+		p := tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(&out), tea.WithColorProfile(colorprofile.TrueColor), tea.WithWindowSize(120, 40), tea.WithoutSignalHandler())
+		go func() { _, err := p.Run(); done <- err }()
+		stop := context.AfterFunc(ctx, p.Quit)
+		defer stop()
+		time.Sleep(2 * time.Second)
+		p.Send(keyMsg("2"))
+		time.Sleep(time.Second)
+		p.Send(keyMsg("a"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(con.calls) != 1 || con.calls[0].id != full().Proposals[0].ID {
+			t.Errorf("asked for %+v", con.calls)
+		}
+		close(updates)
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		time.Sleep(2 * time.Second)
+		if !strings.Contains(out.String(), "198.51.100.1/32") {
+			t.Errorf("nothing was drawn")
+		}
+	})
+}
