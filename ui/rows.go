@@ -107,7 +107,7 @@ func (m *Model) heads(w int) string {
 	switch m.tab {
 	case tabAlerts:
 		c := alertColumns(w)
-		return " " + fit("STATE", c.state) + fit("AGE", c.age) + fit("SEV", c.sev) + fit("ADDRESS", c.addr) + fit("HOST", c.host) + fit("TITLE", c.title)
+		return " " + fit("STATE", c.state) + fit("AGE", c.age) + fit("SEV", c.sev) + fit("ADDRESS", c.addr) + fit("HOST", c.host) + fit("WHAT", c.title)
 	case tabProposals:
 		return " " + fit("WAITS", 7) + fit("WEIGHT", 8) + fit("PREFIX", 28) + fit("SEEN", 6) + fit("HOSTS", 7) + fit("RULE", max(w-57, 0))
 	case tabBlocks:
@@ -167,7 +167,28 @@ func (m *Model) alertRow(w int, a *engine.AlertRow) []seg {
 	if c.host > 0 {
 		segs = append(segs, seg{m.th.dim, fit(string(a.Host), c.host-1) + " "})
 	}
-	return append(segs, seg{m.th.plain, fit(string(a.Title), c.title)})
+	return append(segs, seg{m.th.plain, fit(what(a), c.title)})
+}
+
+// what names the process and user behind an alert, as far as they are known,
+// before its title, which most alerts of a rule share.
+func what(a *engine.AlertRow) string {
+	for _, s := range a.Sightings {
+		for _, e := range s.Evidence {
+			if e.Process == "" {
+				continue
+			}
+			text := string(e.Process)
+			if i := strings.LastIndexByte(text, '/'); i >= 0 && i < len(text)-1 {
+				text = text[i+1:]
+			}
+			if e.User != "" {
+				text += " by " + string(e.User)
+			}
+			return text + ": " + string(a.Title)
+		}
+	}
+	return string(a.Title)
 }
 
 // addresses names the first address of an alert and counts the others.
