@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -211,6 +212,9 @@ func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
 	sig := signals[only(ts, args, "signal NAME")]
 	if sig == nil {
 		ts.Fatalf("no signal %s", args[0])
+	}
+	if sig == syscall.SIGHUP && signal.Ignored(syscall.SIGHUP) {
+		sig = syscall.SIGTERM // under nohup the program rightly ignores a SIGHUP
 	}
 	ts.Check(stageOf(ts).prog.Process.Signal(sig))
 }
