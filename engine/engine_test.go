@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"selfprotect/blocklist"
 	"selfprotect/firewall"
 	"selfprotect/firewall/firewalltest"
+	"selfprotect/journal/journaltest"
 	"selfprotect/policy"
 )
 
@@ -183,9 +185,9 @@ func TestRestartContinues(t *testing.T) {
 func TestLostAnswerIsFound(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
-		r.fw.Hook = func(c firewalltest.Call) firewalltest.Fault {
+		r.fw.Faults(func(c firewalltest.Call) firewalltest.Fault {
 			return firewalltest.Fault{Lost: !c.Read && len(r.fw0writes(c)) == 0}
-		}
+		})
 		r.start()
 		r.src.add(outbound("a1", "203.0.113.7"))
 		r.wait(15 * time.Second)
@@ -211,12 +213,12 @@ func (r *rig) fw0writes(c firewalltest.Call) []int {
 func TestLateRequestDoesNoHarm(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
-		r.fw.Hook = func(c firewalltest.Call) firewalltest.Fault {
+		r.fw.Faults(func(c firewalltest.Call) firewalltest.Fault {
 			if !c.Read && c.Change.Number == 1 {
 				return firewalltest.Fault{Late: 10 * time.Minute}
 			}
 			return firewalltest.Fault{}
-		}
+		})
 		r.start()
 		r.src.add(outbound("a1", "203.0.113.7"))
 		r.wait(3 * time.Minute)
@@ -226,7 +228,7 @@ func TestLateRequestDoesNoHarm(t *testing.T) {
 				t.Errorf("number 1 was used again while its request could land: %v", w.Change)
 			}
 		}
-		r.fw.Hook = nil
+		r.fw.Faults(nil)
 		r.wait(40 * time.Minute)
 		r.wantOurs("203.0.113.7/32") // the twin that landed is removed
 		writes := len(r.fw.Writes())
@@ -242,13 +244,13 @@ func TestNotAppliedIsTriedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
 		fails := 2
-		r.fw.Hook = func(c firewalltest.Call) firewalltest.Fault {
+		r.fw.Faults(func(c firewalltest.Call) firewalltest.Fault {
 			if !c.Read && fails > 0 {
 				fails--
 				return firewalltest.Fault{Err: errors.New("502 bad gateway")}
 			}
 			return firewalltest.Fault{}
-		}
+		})
 		r.start()
 		r.src.add(outbound("a1", "203.0.113.7"))
 		r.wait(5 * time.Minute)
@@ -264,7 +266,7 @@ func TestNotAppliedIsTriedAgain(t *testing.T) {
 func TestStaleReadsMakeNoTwins(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
-		r.fw.Hook = func(c firewalltest.Call) firewalltest.Fault { return firewalltest.Fault{Stale: 2 * time.Minute} }
+		r.fw.Faults(func(c firewalltest.Call) firewalltest.Fault { return firewalltest.Fault{Stale: 2 * time.Minute} })
 		r.start()
 		for i := range 10 {
 			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", i+1)))
@@ -368,20 +370,22 @@ func TestMoreThanSlots(t *testing.T) {
 func TestJournalFailureStopsWrites(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
+		var broken atomic.Bool
+		r.log.Hook = func(op string, _ int) journaltest.Fault {
+			if op == "append" && broken.Load() {
+				return journaltest.NotPersisted
+			}
+			return journaltest.None
+		}
 		r.start()
 		r.wait(5 * time.Second)
-		r.log.Hook = func(op string, _ int) (f journalFault) {
-			if op == "append" {
-				return notPersisted
-			}
-			return
-		}
+		broken.Store(true)
 		r.src.add(outbound("a1", "203.0.113.7"))
 		r.wait(10 * time.Minute)
 		if len(r.fw.Writes()) != 0 {
 			t.Errorf("wrote to AWS without a journal")
 		}
-		r.log.Hook = nil
+		broken.Store(false)
 		r.wait(2 * time.Minute)
 		r.wantOurs("203.0.113.7/32") // nothing was lost
 		r.stop()
@@ -467,12 +471,12 @@ func TestReadOnlyNeverWrites(t *testing.T) {
 func TestPermissionDeniedStopsAuto(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
-		r.fw.Hook = func(c firewalltest.Call) firewalltest.Fault {
+		r.fw.Faults(func(c firewalltest.Call) firewalltest.Fault {
 			if c.Read {
 				return firewalltest.Fault{}
 			}
 			return firewalltest.Fault{Err: &firewall.RefusedError{Code: "UnauthorizedOperation", Meaning: "not allowed", Permission: true}}
-		}
+		})
 		r.start()
 		r.src.add(outbound("a1", "203.0.113.7"))
 		s := r.wait(10 * time.Minute)
@@ -491,13 +495,13 @@ func TestCallsStayInBudget(t *testing.T) {
 		r := newRig(t, policy.Auto)
 		r.cfg.Limits = AutoLimits{PerMinute: 1000, PerHour: 1000}
 		n := 0
-		r.fw.Hook = func(c firewalltest.Call) firewalltest.Fault {
+		r.fw.Faults(func(c firewalltest.Call) firewalltest.Fault {
 			n++
 			if n%3 == 0 {
 				return firewalltest.Fault{Err: errors.New("throttled or worse")}
 			}
 			return firewalltest.Fault{}
-		}
+		})
 		r.start()
 		for i := range 200 {
 			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.%d.%d", 100+i/100, i%100+1)))
@@ -518,12 +522,12 @@ func TestTakenNumberIsAvoided(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
 		// A person makes an entry at 1, and reads do not show it for two minutes.
-		r.fw.Hook = func(c firewalltest.Call) firewalltest.Fault {
+		r.fw.Faults(func(c firewalltest.Call) firewalltest.Fault {
 			if c.Read {
 				return firewalltest.Fault{Stale: 2 * time.Minute}
 			}
 			return firewalltest.Fault{}
-		}
+		})
 		r.start()
 		r.wait(3 * time.Minute)
 		r.fw.Edit(acl1, func(a *firewall.ACL) {

@@ -205,7 +205,3 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 func contains(list []LogLine, text string) bool {
 	return slices.ContainsFunc(list, func(l LogLine) bool { return strings.Contains(l.Text+" "+l.Reason, text) })
 }
-
-type journalFault = journaltest.Fault
-
-const notPersisted = journaltest.NotPersisted

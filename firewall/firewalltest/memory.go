@@ -50,8 +50,6 @@ type Reporter interface {
 
 // Memory is the back end. Make it with New.
 type Memory struct {
-	// Hook, when set, says what becomes of each call.
-	Hook func(Call) Fault
 	// Quota for each direction and family; 0 is firewall.DefaultQuota.
 	Quota int
 	// Guarded prefixes must never be denied.
@@ -59,6 +57,7 @@ type Memory struct {
 
 	t       Reporter
 	mu      sync.Mutex
+	hook    func(Call) Fault
 	acls    map[string]*firewall.ACL
 	foreign map[string][]firewall.Entry // entries that nobody but a person may change
 	past    []moment
@@ -107,6 +106,13 @@ func Standard(id string, more ...firewall.Entry) firewall.ACL {
 	a.Entries = append(a.Entries, more...)
 	a.Sort()
 	return a
+}
+
+// Faults sets what becomes of each call; nil lets them all work.
+func (m *Memory) Faults(hook func(Call) Fault) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hook = hook
 }
 
 // Edit changes an ACL as a person would: what is new is foreign, what is gone is
@@ -186,10 +192,10 @@ func (m *Memory) fault(c Call) Fault {
 	if !c.Read {
 		m.writes = append(m.writes, c)
 	}
-	if m.Hook == nil {
+	if m.hook == nil {
 		return Fault{}
 	}
-	return m.Hook(c)
+	return m.hook(c)
 }
 
 func wait(ctx context.Context, d time.Duration) error {

@@ -47,12 +47,12 @@ func TestFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(t, Standard(SuiteACL))
 		faults := []Fault{{Err: errors.New("no")}, {Lost: true}, {Late: time.Minute}}
-		m.Hook = func(c Call) Fault {
+		m.Faults(func(c Call) Fault {
 			if c.Read || c.N > len(faults) {
 				return Fault{}
 			}
 			return faults[c.N-1]
-		}
+		})
 		for i := range faults {
 			if err := m.Do(context.Background(), SuiteACL, change(firewall.Create, firewall.Egress, i+1, "203.0.113.1/32")); err == nil {
 				t.Errorf("fault %d gives no error", i)
