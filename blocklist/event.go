@@ -60,9 +60,11 @@ const (
 	Started Kind = "started"
 	Settled Kind = "settled"
 	// Drifted: an entry of ours is not there any more, and it was not us.
-	// Returned: it is there after all.
+	// Returned: it is there after all. Gone: every read over the settle window
+	// lacked it, so what appears there later somebody else has made.
 	Drifted  Kind = "drifted"
 	Returned Kind = "returned"
+	Gone     Kind = "gone"
 	// Marked: everything that the source shows up to Through has been read.
 	Marked Kind = "marked"
 	// ModeSet: the ceiling of the mode was set, by a person or by a limit.
@@ -83,7 +85,7 @@ type Event struct {
 	Proposal *Proposal    `json:"proposal,omitempty"` // proposed
 	Expires  time.Time    `json:"expires,omitzero"`   // approved
 	Effect   string       `json:"effect,omitempty"`   // approved: digest of what was shown
-	Write    *Write       `json:"write,omitempty"`    // started, drifted, returned
+	Write    *Write       `json:"write,omitempty"`    // started, drifted, returned, gone
 	WriteID  string       `json:"write_id,omitempty"` // started, settled
 	Outcome  WriteOutcome `json:"outcome,omitempty"`  // settled
 	Source   string       `json:"source,omitempty"`   // marked

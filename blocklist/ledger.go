@@ -78,9 +78,13 @@ func (g *ledger) apply(e Event) error {
 	}
 	w := *e.Write
 	k, d := w.slot(), driftKey{w.ACL, w.Direction, w.Prefix}
-	if e.Kind == Returned {
+	switch e.Kind {
+	case Returned:
 		delete(g.drifts, d)
 		g.slots[k] = slot{Prefix: w.Prefix}
+		return nil
+	case Gone:
+		delete(g.slots, k)
 		return nil
 	}
 	g.drifts[d] = Drift{ACL: w.ACL, Direction: w.Direction, Prefix: w.Prefix, Number: w.Number, Since: e.At}
@@ -179,13 +183,12 @@ type Owned struct {
 	Prefixes  []netip.Prefix
 }
 
-// Owned gives the entries of an ACL that are ours at a time, sorted. An entry
-// that has been missing for the whole settle window is ours no more: what
-// appears there later, somebody else has made.
-func (l *List) Owned(now time.Time, acl string, settle time.Duration) []Owned {
+// Owned gives the entries of an ACL that are ours, sorted; those too that are
+// missing and not yet proven to be gone.
+func (l *List) Owned(acl string) []Owned {
 	byKey := map[slotKey][]netip.Prefix{}
 	for k, s := range l.ledger.slots {
-		if k.ACL == acl && (s.Drifted.IsZero() || now.Sub(s.Drifted) < settle) {
+		if k.ACL == acl {
 			byKey[k] = append(byKey[k], s.Prefix)
 		}
 	}
@@ -233,10 +236,10 @@ func (l *List) Drifts(acl string) []Drift {
 	return out
 }
 
-// Resting gives the numbers of an ACL that must not be used or changed at a
-// time, and until when at most: those of unsettled writes, and those of entries
-// that went missing less than the settle window ago.
-func (l *List) Resting(now time.Time, acl string, r Rules) map[alert.Direction]map[int]time.Time {
+// Resting gives the numbers of an ACL that must not be used or changed now, and
+// until about when: those of unsettled writes, and those of entries that are
+// missing and not yet proven to be gone.
+func (l *List) Resting(acl string, r Rules) map[alert.Direction]map[int]time.Time {
 	out := map[alert.Direction]map[int]time.Time{alert.Outbound: {}, alert.Inbound: {}}
 	for _, w := range l.ledger.pending {
 		if w.ACL == acl {
@@ -244,7 +247,7 @@ func (l *List) Resting(now time.Time, acl string, r Rules) map[alert.Direction]m
 		}
 	}
 	for k, s := range l.ledger.slots {
-		if k.ACL == acl && !s.Drifted.IsZero() && now.Sub(s.Drifted) < r.Settle {
+		if k.ACL == acl && !s.Drifted.IsZero() {
 			out[k.Direction][k.Number] = s.Drifted.Add(r.Settle)
 		}
 	}

@@ -99,7 +99,7 @@ func (l *List) Apply(e Event) error {
 		return l.applyProposed(e)
 	case Approved, Denied, Revoked, Expired:
 		return l.applyDecided(e)
-	case Started, Settled, Drifted, Returned:
+	case Started, Settled, Drifted, Returned, Gone:
 		return l.ledger.apply(e)
 	case Restored:
 		l.ledger.restore(e.Block, l.blocks[e.Block])

@@ -36,6 +36,9 @@ type Reading struct {
 	// Since tells, by write id, since when every read shows what Seen shows for
 	// the number of the write. Missing: since At.
 	Since map[string]time.Time
+	// Missing tells, by number, since when every read of this process lacks an
+	// entry of ours.
+	Missing map[Slot]time.Time
 }
 
 // Slot is a place in an ACL.
@@ -82,12 +85,16 @@ func (l *List) drift(now time.Time, rd Reading, busy map[Slot]bool, r Rules) []E
 		if k.ACL != rd.ACL || busy[at] {
 			continue
 		}
+		since, known := rd.Missing[at]
 		there := rd.Seen[at] == s.Prefix
 		switch {
-		case !there && s.Drifted.IsZero():
-			out = append(out, driftEvent(Drifted, now, rd.ACL, at, s.Prefix))
-		case there && !s.Drifted.IsZero() && now.Sub(s.Drifted) < r.Settle:
+		case there && !s.Drifted.IsZero():
 			out = append(out, driftEvent(Returned, now, rd.ACL, at, s.Prefix))
+		case there:
+		case s.Drifted.IsZero():
+			out = append(out, driftEvent(Drifted, now, rd.ACL, at, s.Prefix))
+		case known && rd.At.Sub(since) >= r.Settle:
+			out = append(out, driftEvent(Gone, now, rd.ACL, at, s.Prefix))
 		}
 	}
 	slices.SortFunc(out, func(a, b Event) int {
@@ -114,15 +121,13 @@ func (r Rules) judge(w PendingWrite, a Answer, there bool, since, now time.Time)
 	if w.Op != OpDelete && there {
 		return Present, true // proof at once
 	}
-	if a.Refused {
-		switch {
-		case w.Op != OpDelete:
-			return Absent, true
-		case !there:
-			return Absent, true
-		case !a.Gone:
-			return Present, true
-		}
+	switch {
+	case a.Refused && w.Op != OpDelete:
+		return Absent, true
+	case a.Refused && !a.Gone:
+		return Present, true // it was not deleted; a read that lacks it may lag
+	case a.Refused && !there:
+		return Absent, true
 	}
 	agreed := now.Sub(since) >= r.Settle
 	landed := a.Done || a.Refused || !now.Before(w.At.Add(r.RequestExpiry+r.Settle))

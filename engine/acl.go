@@ -30,7 +30,8 @@ type aclState struct {
 
 	answers map[string]blocklist.Answer // by write id
 	since   map[string]sighted
-	told    map[string]bool // writes whose line was printed
+	missing map[blocklist.Slot]time.Time // since when every read lacks an entry of ours
+	told    map[string]bool              // writes whose line was printed
 
 	failures  int       // writes that failed in a row
 	denied    int       // of these, for want of permission
@@ -53,7 +54,7 @@ type sighted struct {
 
 func newACLState(c ACLConfig) *aclState {
 	return &aclState{cfg: c, answers: map[string]blocklist.Answer{}, since: map[string]sighted{},
-		told: map[string]bool{}, waiting: map[string]string{}, avoid: map[blocklist.Slot]time.Time{}}
+		told: map[string]bool{}, waiting: map[string]string{}, avoid: map[blocklist.Slot]time.Time{}, missing: map[blocklist.Slot]time.Time{}}
 }
 
 func (l *loop) acl(id string) *aclState {
@@ -96,17 +97,17 @@ func (l *loop) limits(a *aclState, t time.Time) firewall.Limits {
 
 func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
 	lim := firewall.Limits{Quota: a.cfg.Quota, Low: a.cfg.Low, High: a.cfg.High,
-		Resting: map[firewall.Direction]map[int]bool{}, Pending: map[firewall.Direction]map[firewall.Family]int{}}
+		Resting: map[firewall.Direction]map[int]bool{}, Unsure: map[firewall.Direction]map[int]bool{}, Pending: map[firewall.Direction]map[firewall.Family]int{}}
 	if t.Before(a.quotaUntil) {
 		lim.Quota = a.quota
 	}
 	if len(l.guard.Entries()) > 0 {
 		lim.Guard = l.policy.Guard
 	}
-	for _, o := range l.list.Owned(t, a.cfg.ID, l.cfg.Settle) {
+	for _, o := range l.list.Owned(a.cfg.ID) {
 		lim.Owned = append(lim.Owned, firewall.Owned{Direction: toFirewall(o.Direction), Number: o.Number, Prefixes: o.Prefixes})
 	}
-	for d, numbers := range l.list.Resting(t, a.cfg.ID, l.rules()) {
+	for d, numbers := range l.list.Resting(a.cfg.ID, l.rules()) {
 		dir := toFirewall(d)
 		lim.Resting[dir] = map[int]bool{}
 		for n := range numbers {
@@ -120,6 +121,12 @@ func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
 	}
 	for _, w := range l.list.Pending(a.cfg.ID) {
 		dir := toFirewall(w.Direction)
+		if w.Op != blocklist.OpCreate {
+			if lim.Unsure[dir] == nil {
+				lim.Unsure[dir] = map[int]bool{}
+			}
+			lim.Unsure[dir][w.Number] = true
+		}
 		if w.Op == blocklist.OpCreate && !a.shows(dir, w.Number, w.Prefix) {
 			if lim.Pending[dir] == nil {
 				lim.Pending[dir] = map[firewall.Family]int{}
@@ -185,17 +192,17 @@ func (l *loop) replan() {
 	l.view.dirty = true
 }
 
-// readACL takes a fresh read of an ACL: what it proves is recorded by the caller.
-func (a *aclState) take(acl firewall.ACL, began time.Time, pending []blocklist.PendingWrite) blocklist.Reading {
+// take takes a fresh read of an ACL: what it proves is recorded by the caller.
+func (a *aclState) take(acl firewall.ACL, began time.Time, list *blocklist.List) blocklist.Reading {
 	acl.Sort()
 	a.live, a.readAt, a.err = acl, began, ""
-	rd := blocklist.Reading{ACL: a.cfg.ID, At: began, Seen: map[blocklist.Slot]netip.Prefix{}, Since: map[string]time.Time{}}
+	rd := blocklist.Reading{ACL: a.cfg.ID, At: began, Seen: map[blocklist.Slot]netip.Prefix{}, Since: map[string]time.Time{}, Missing: a.missing}
 	for _, e := range acl.Entries {
 		if e.Deny && e.Protocol == firewall.AllProtocols && e.Prefix.IsValid() && !e.Default() {
 			rd.Seen[blocklist.Slot{Direction: toAlert(e.Direction), Number: e.Number}] = e.Prefix
 		}
 	}
-	for _, w := range pending {
+	for _, w := range list.Pending(a.cfg.ID) {
 		if began.Before(w.At) || began.Before(a.answers[w.ID].At) {
 			continue
 		}
@@ -204,6 +211,14 @@ func (a *aclState) take(acl firewall.ACL, began time.Time, pending []blocklist.P
 			a.since[w.ID] = sighted{there: there, at: began}
 		}
 		rd.Since[w.ID] = a.since[w.ID].at
+	}
+	for _, o := range list.Owned(a.cfg.ID) {
+		at := blocklist.Slot{Direction: o.Direction, Number: o.Number}
+		if slices.Contains(o.Prefixes, rd.Seen[at]) {
+			delete(a.missing, at)
+		} else if _, known := a.missing[at]; !known {
+			a.missing[at] = began
+		}
 	}
 	return rd
 }

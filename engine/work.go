@@ -269,7 +269,7 @@ func (l *loop) readBack(ctx context.Context, r result) {
 			continue
 		}
 		seen[acl.ID] = true
-		rd := a.take(acl, r.began, l.list.Pending(acl.ID))
+		rd := a.take(acl, r.began, l.list)
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) {
 			return l.list.Reconcile(now(), rd, a.answers, l.rules()), nil
 		}))

@@ -218,7 +218,7 @@ func (p *planner) place(c Candidate, ours []Entry, stay map[int]bool) (Entry, bo
 	limit, _ := p.acl.ceiling(c.Direction, c.Prefix)
 	var void *Entry
 	for i, e := range ours {
-		if e.Prefix != c.Prefix || stay[e.Number] {
+		if e.Prefix != c.Prefix || stay[e.Number] || p.lim.Unsure[c.Direction][e.Number] {
 			continue
 		}
 		if e.Number < limit {

@@ -141,6 +141,8 @@ func TestDiff(t *testing.T) {
 			out: []string{"+ egress 1 deny 2001:db8::1/128"}},
 		{name: "an entry that cannot be read counts for both families", acl: standard(append(manyDenies(1, 17), Entry{Number: 60, Direction: Egress, Deny: true})...),
 			want: append(want(many(1, 17)...), want("192.0.2.1/32")...), lim: Limits{Owned: own(manyDenies(1, 17)...)}, left: "all 17"},
+		{name: "an entry that a lost delete may still remove serves nobody", acl: standard(x), lim: Limits{Owned: own(x), Unsure: map[Direction]map[int]bool{Egress: {1: true}}, Resting: map[Direction]map[int]bool{Egress: {1: true}}},
+			want: want("203.0.113.1/32"), out: []string{"+ egress 2 deny 203.0.113.1/32"}},
 		{name: "twins of ours are thinned out", acl: standard(x, deny(7, "203.0.113.1/32")), lim: Limits{Owned: own(x, deny(7, "203.0.113.1/32"))}, want: want("203.0.113.1/32"),
 			out: []string{"- egress 7 deny 203.0.113.1/32"}},
 	} {

@@ -32,6 +32,9 @@ type Limits struct {
 	// Resting numbers must not be used or changed now, by direction. A resting
 	// create may still land, so it also takes a slot of the family in Pending.
 	Resting map[Direction]map[int]bool
+	// Unsure numbers hold an entry of ours that a write may still remove or change:
+	// it serves no candidate.
+	Unsure map[Direction]map[int]bool
 	// Pending counts, for each direction and family, creates whose outcome is unknown
 	// and whose entry the live ACL does not show.
 	Pending map[Direction]map[Family]int
