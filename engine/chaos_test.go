@@ -157,7 +157,7 @@ func runChaos(t *testing.T, seed uint64) {
 	c.log.Hook = c.logFault
 	reborn := func() {
 		c.g = &gate{}
-		if c.chance(0.7) {
+		if !c.calm.Load() && c.chance(0.7) {
 			c.g.killIn.Store(int64(1 + c.rng.IntN(40)))
 		}
 		c.cfg.Journal = mortalLog{c.log, c.g, flip}
@@ -289,12 +289,11 @@ func (c *chaos) settleDown(reborn func()) {
 	c.calm.Store(true)
 	c.stop()
 	reborn()
-	c.g.killIn.Store(0)
 	c.wait(75 * time.Minute)
 	c.invariants()
 	s := c.snap()
 	if n := s.ACLs[0].InFlight; n != 0 {
-		c.t.Errorf("%d writes are in flight at rest", n)
+		c.t.Errorf("%d writes are in flight at rest: %+v\nproblems %+v", n, c.eng.loop.list.Pending(acl1), s.Problems)
 	}
 	list := blocklist.New(blocklist.Config{MaxTTL: c.cfg.MaxTTL})
 	for _, r := range c.log.Records() {

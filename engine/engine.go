@@ -63,6 +63,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := l.fold(ctx); err != nil {
 		return nil, err
 	}
+	l.runID = fmt.Sprintf("%s/%d", cfg.Holder, l.seq)
 	if r, ok := cfg.Source.(Resumer); ok {
 		r.Resume(l.known())
 	}

@@ -28,7 +28,7 @@ type loop struct {
 	seq     uint64 // last record that is folded
 	saved   uint64 // last record in a checkpoint
 	behind  bool   // the journal may hold more than is folded: read on first
-	runID   string // makes write ids of this process unique
+	runID   string // makes the write ids of this run unique: who, and the record it began after
 	writeNo int
 
 	guardBase *policy.Guard    // of the configuration
@@ -69,7 +69,6 @@ func newLoop(cfg Config, updates chan *Snapshot) *loop {
 	l := &loop{
 		cfg: cfg, updates: updates, base: base, policy: cfg.Policy,
 		guardBase: cfg.Policy.GuardSet(), guard: cfg.Policy.GuardSet(),
-		runID:   cfg.Holder + "/" + time.Now().UTC().Format("20060102T150405.000000"),
 		applier: newApplier(cfg.Firewall),
 		poller:  newPoller(cfg.Source),
 		keeper:  newKeeper(cfg),
