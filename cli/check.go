@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 	"time"
 
@@ -25,8 +24,8 @@ type finding struct {
 	Detail string `json:"detail"`
 }
 
-func newCheck() *cobra.Command {
-	o := &options{env: os.Getenv}
+func newCheck(h Host) *cobra.Command {
+	o := newOptions(h)
 	cmd := &cobra.Command{
 		Use: "check", Short: "Try every precondition and say what to mend", Args: noArgs,
 		Long: `check tries what a run needs: credentials, the alert API, the watched rules, AWS

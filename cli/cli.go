@@ -23,6 +23,7 @@ import (
 	"syscall"
 
 	"charm.land/fang/v2"
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"selfprotect/config"
@@ -50,12 +51,34 @@ func (e *exitError) Unwrap() error { return e.err }
 func usageError(err error) error      { return &exitError{exitUsage, err} }
 func credentialError(err error) error { return &exitError{exitCredentials, err} }
 
+// Host is what a command gets from the process in which it runs. The AWS SDK
+// alone reads the environment of the process itself.
+type Host struct {
+	Env            func(string) string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// Process is the host that the operating system gives.
+func Process() Host {
+	return Host{Env: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+}
+
+// terminal says whether standard output is one.
+func (h Host) terminal() bool {
+	f, ok := h.Stdout.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
 // Main runs a command and gives its exit code.
-func Main(args []string) int {
+func Main(args []string, h Host) int {
 	ctx, stop := notify(context.Background())
 	defer stop()
-	root := newRoot()
+	root := newRoot(h)
 	root.SetArgs(normalize(args))
+	root.SetIn(h.Stdin)
+	root.SetOut(h.Stdout)
+	root.SetErr(h.Stderr)
 	err := fang.Execute(ctx, root, fang.WithVersion(buildVersion().String()), fang.WithErrorHandler(printError))
 	if (err == nil || errors.Is(err, context.Canceled)) && context.Cause(ctx) == errInterrupted {
 		return exitInterrupted

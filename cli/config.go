@@ -3,21 +3,20 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 )
 
-func newConfig() *cobra.Command {
+func newConfig(h Host) *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Show or check the configuration", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(newConfigShow(), newConfigCheck())
+	cmd.AddCommand(newConfigShow(h), newConfigCheck(h))
 	return cmd
 }
 
-func newConfigShow() *cobra.Command {
-	o := &options{env: os.Getenv}
+func newConfigShow(h Host) *cobra.Command {
+	o := newOptions(h)
 	cmd := &cobra.Command{
 		Use: "show", Short: "Show each setting and where it comes from", Args: noArgs, Example: "selfprotect config show --config ./config.toml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,8 +41,8 @@ func newConfigShow() *cobra.Command {
 	return cmd
 }
 
-func newConfigCheck() *cobra.Command {
-	o := &options{env: os.Getenv}
+func newConfigCheck(h Host) *cobra.Command {
+	o := newOptions(h)
 	cmd := &cobra.Command{
 		Use: "check", Short: "Name every mistake in the configuration", Args: noArgs, Example: "selfprotect config check --config ./config.toml",
 		RunE: func(cmd *cobra.Command, _ []string) error {

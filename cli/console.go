@@ -2,14 +2,17 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strings"
+	"time"
 
 	"selfprotect/engine"
 	"selfprotect/ui"
 )
 
 // console runs the engine behind the screen.
-func (p *parts) console(ctx context.Context, o *options) error {
+func (p *parts) console(ctx context.Context, o *options, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	updates := make(chan *engine.Snapshot, 1)
@@ -28,7 +31,13 @@ func (p *parts) console(ctx context.Context, o *options) error {
 		LogPath: p.cfg.Log.Path, JournalPath: p.cfg.State.Path, Notice: notice,
 	})
 	cancel()
-	if e := <-ended; err == nil {
+	// The screen is gone: a wait that lasts would look like a program that hangs.
+	waiting := time.AfterFunc(time.Second, func() {
+		fmt.Fprintln(stderr, "selfprotect: waiting for the call to AWS in flight; interrupt twice to leave it")
+	})
+	e := <-ended
+	waiting.Stop()
+	if err == nil {
 		err = e
 	}
 	for range updates { // until the last lines are in the log file

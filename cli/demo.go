@@ -25,8 +25,9 @@ type demoFlags struct {
 	addr      string
 }
 
-func newDemo() *cobra.Command {
-	o := &options{title: "demo", notice: "demo: made-up alerts, servers on this machine; nothing leaves it"}
+func newDemo(h Host) *cobra.Command {
+	o := newOptions(h)
+	o.title, o.notice = "demo", "demo: made-up alerts, servers on this machine; nothing leaves it"
 	d := &demoFlags{}
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -163,29 +164,21 @@ func serveOnly(ctx context.Context, out io.Writer, w *sim.World, s *demoServer, 
 // demoConfig writes a configuration as a user would, and an environment in which
 // nothing of the user's own is found.
 func demoConfig(o *options, w *sim.World, s *demoServer, dir string) error {
-	env := map[string]string{"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_SESSION_TOKEN": w.Credential.SessionToken, "AWS_PROFILE": "", "AWS_DEFAULT_REGION": "", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "",
-		"AWS_CA_BUNDLE": "", "AWS_USE_FIPS_ENDPOINT": "", "AWS_USE_DUALSTACK_ENDPOINT": ""}
+	env := map[string]string{"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true"}
+	if t := w.Credential.SessionToken; t != "" {
+		env["AWS_SESSION_TOKEN"] = t
+	}
 	for _, kv := range demoEnv(w, s) {
 		env[kv[0]] = kv[1]
 	}
-	// The AWS SDK reads the environment of the process and nothing else.
-	for k, v := range env {
-		if !strings.HasPrefix(k, "AWS_") {
-			continue
-		}
-		if v == "" {
-			if err := os.Unsetenv(k); err != nil {
-				return err
-			}
-		} else if err := os.Setenv(k, v); err != nil {
-			return err
-		}
+	if err := replaceAWS(env); err != nil {
+		return err
 	}
+	users := o.env
 	keep := map[string]bool{"USER": true, "TERM": true, "NO_COLOR": true, "COLORTERM": true, "SSH_CONNECTION": true, "SSH_CLIENT": true}
 	o.env = func(k string) string {
 		if keep[k] {
-			return os.Getenv(k)
+			return users(k)
 		}
 		return env[k]
 	}
@@ -196,6 +189,26 @@ func demoConfig(o *options, w *sim.World, s *demoServer, dir string) error {
 		mode = "auto"
 	}
 	return os.WriteFile(o.path, []byte(demoTOML(mode, w, dir)), 0o600)
+}
+
+// replaceAWS lets the AWS SDK, which reads the environment of the process and
+// nothing else, see these variables and none of the user's.
+func replaceAWS(env map[string]string) error {
+	for _, kv := range os.Environ() {
+		if k, _, _ := strings.Cut(kv, "="); strings.HasPrefix(k, "AWS_") {
+			if err := os.Unsetenv(k); err != nil {
+				return err
+			}
+		}
+	}
+	for k, v := range env {
+		if strings.HasPrefix(k, "AWS_") {
+			if err := os.Setenv(k, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func demoTOML(mode string, w *sim.World, dir string) string {

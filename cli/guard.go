@@ -47,9 +47,13 @@ func (g *guardian) guarded(ctx context.Context) ([]policy.Guarded, error) {
 	return out, errors.Join(errs...)
 }
 
-func one(a netip.Addr, why string) policy.Guarded {
+// one guards one address. Loopback is guarded anyway.
+func one(a netip.Addr, why string) []policy.Guarded {
 	a = a.Unmap().WithZone("")
-	return policy.Guarded{Prefix: netip.PrefixFrom(a, a.BitLen()), Why: why}
+	if a.IsLoopback() {
+		return nil
+	}
+	return []policy.Guarded{{Prefix: netip.PrefixFrom(a, a.BitLen()), Why: why}}
 }
 
 // peer is the other end of the SSH session in which the operator sits.
@@ -57,7 +61,7 @@ func (g *guardian) peer() []policy.Guarded {
 	for _, name := range []string{"SSH_CONNECTION", "SSH_CLIENT"} {
 		text, _, _ := strings.Cut(strings.TrimSpace(g.env(name)), " ")
 		if a, err := netip.ParseAddr(text); err == nil {
-			return []policy.Guarded{one(a, "the peer of this SSH session")}
+			return one(a, "the peer of this SSH session")
 		}
 	}
 	return nil
@@ -73,7 +77,7 @@ func (g *guardian) endpoints(ctx context.Context) ([]policy.Guarded, error) {
 	var errs []error
 	for _, h := range hosts {
 		if a, err := netip.ParseAddr(h); err == nil {
-			out = append(out, one(a, "the service at "+h))
+			out = append(out, one(a, "the service at "+h)...)
 			continue
 		}
 		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", h)
@@ -82,7 +86,7 @@ func (g *guardian) endpoints(ctx context.Context) ([]policy.Guarded, error) {
 			continue
 		}
 		for _, a := range addrs {
-			out = append(out, one(a, "the service at "+h))
+			out = append(out, one(a, "the service at "+h)...)
 		}
 	}
 	return out, errors.Join(errs...)
@@ -101,7 +105,7 @@ func (g *guardian) agents(ctx context.Context) ([]policy.Guarded, error) {
 	}
 	var out []policy.Guarded
 	for _, a := range g.source.Status().Public {
-		out = append(out, one(a, "a public address of a watched host"))
+		out = append(out, one(a, "a public address of a watched host")...)
 	}
 	return out, err
 }

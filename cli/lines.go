@@ -20,8 +20,13 @@ func (p *parts) lines(ctx context.Context, o *options, stdout, stderr io.Writer)
 	for _, w := range p.cfg.Warnings {
 		fmt.Fprintln(stderr, "selfprotect: warning:", w)
 	}
-	if err := p.preflight(ctx); err != nil {
-		return err
+	warnings, err := p.preflight(ctx)
+	for _, w := range warnings {
+		p.log.Warn(w)
+		fmt.Fprintln(stderr, "selfprotect: warning:", w)
+	}
+	if err != nil || ctx.Err() != nil {
+		return err // or told to stop before there was anything to run
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -36,7 +41,7 @@ func (p *parts) lines(ctx context.Context, o *options, stdout, stderr io.Writer)
 			cancel() // what the engine still does goes to the log file
 		}
 	}
-	err := <-ended
+	err = <-ended
 	if failed != nil && !errors.Is(failed, syscall.EPIPE) && !errors.Is(failed, os.ErrClosed) {
 		return failed
 	}

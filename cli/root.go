@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"selfprotect/config"
@@ -28,10 +27,13 @@ type options struct {
 	pollInterval time.Duration
 	readInterval time.Duration
 	env          func(string) string
+	terminal     bool // standard output is one
 }
 
-func newRoot() *cobra.Command {
-	o := &options{env: os.Getenv}
+func newOptions(h Host) *options { return &options{env: h.Env, terminal: h.terminal()} }
+
+func newRoot(h Host) *cobra.Command {
+	o := newOptions(h)
 	root := &cobra.Command{
 		Use:   "selfprotect",
 		Short: "Turn alerts into network ACL denies, by itself or one keypress at a time",
@@ -61,7 +63,7 @@ selfprotect --headless --json --mode auto --watchrule RULE --aws-acl-id ACL`,
 	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark or mono")
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("selfprotect {{.Version}}\n")
-	root.AddCommand(newDemo(), newCheck(), newConfig(), newVersion())
+	root.AddCommand(newDemo(h), newCheck(h), newConfig(h), newVersion())
 	return root
 }
 
@@ -81,13 +83,12 @@ func commonFlags(cmd *cobra.Command, o *options) {
 }
 
 func (o *options) load(partial bool) (*config.Config, error) {
-	home, _ := os.UserHomeDir()
-	return config.Load(config.Options{Path: o.path, Flags: o.flags, Env: o.env, Home: home, Partial: partial})
+	return config.Load(config.Options{Path: o.path, Flags: o.flags, Env: o.env, Partial: partial})
 }
 
 // lineMode says whether plain lines are written.
 func (o *options) lineMode() bool {
-	return o.headless || o.json || !isatty.IsTerminal(os.Stdout.Fd())
+	return o.headless || o.json || !o.terminal
 }
 
 func runRoot(cmd *cobra.Command, o *options) error {
@@ -131,7 +132,7 @@ func (o *options) runUntil(ctx context.Context, cmd *cobra.Command, cfg *config.
 	if o.lineMode() {
 		return p.lines(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
-	return p.console(ctx, o)
+	return p.console(ctx, o, cmd.ErrOrStderr())
 }
 
 // person names who is at the keyboard.

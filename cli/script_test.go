@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"selfprotect": func() { os.Exit(Main(os.Args[1:])) },
+		"selfprotect": func() { os.Exit(Main(os.Args[1:], Process())) },
 	})
 }
 
@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 //	await REGEXP                read its lines until one matches
 //	signal NAME                 send it INT, TERM or HUP
 //	exited CODE                 wait for its end and hold it to its exit code
+//	fault JSON                  set faults of the servers
+//	idlerule                    add a rule that is not enabled: $IDLERULE
+//	effect ADDRESS              wait until the network ACL denies it
+//	exitedin LEAST MOST CODE    as exited, with limits for the time that it takes
 //	events FILE EVENT...        each line of the file is JSON with time and event,
 //	                            and each event named is among them
 func TestScript(t *testing.T) {
@@ -39,6 +43,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "server": cmdServer, "alert": cmdAlert, "denied": cmdDenied, "writes": cmdWrites,
 			"start": cmdStart, "await": cmdAwait, "signal": cmdSignal, "exited": cmdExited, "events": cmdEvents,
+			"fault": cmdFault, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn,
 		},
 	})
 }

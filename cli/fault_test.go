@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"selfprotect/sim"
+)
+
+// cmdFault sets faults of the servers as POST /_sim/fault takes them.
+func cmdFault(ts *testscript.TestScript, _ bool, args []string) {
+	var now any
+	ts.Check(control(stageOf(ts).server.url+"/_sim/fault", only(ts, args, "fault JSON"), &now))
+}
+
+// cmdIdleRule adds a rule that is not enabled, and sets IDLERULE to its id.
+func cmdIdleRule(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: idlerule")
+	}
+	const id = "01234567-89ab-cdef-0123-456789abcdef"
+	w := stageOf(ts).world
+	w.ThreatStack.AddRule(sim.Rule{ID: id, RulesetID: w.RulesetID, Name: "idle"})
+	ts.Setenv("IDLERULE", id)
+}
+
+// cmdEffect waits until the network ACL denies an address, whether the program
+// knows it or not.
+func cmdEffect(ts *testscript.TestScript, neg bool, args []string) {
+	s := stageOf(ts)
+	cidr := only(ts, args, "effect ADDRESS") + "/32"
+	often := time.NewTicker(20 * time.Millisecond)
+	defer often.Stop()
+	late := time.After(patience)
+	for {
+		all, err := entries(s.server.url, s.world.ACLID)
+		ts.Check(err)
+		if slices.ContainsFunc(all, func(e entry) bool { return e.CIDR == cidr && e.Action == "deny" }) {
+			return
+		}
+		select {
+		case <-often.C:
+		case <-late:
+			ts.Fatalf("no deny of %s for %s", cidr, patience)
+		}
+	}
+}
+
+// cmdExitedIn is exited with limits of its own for the time that the end takes.
+func cmdExitedIn(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: exitedin LEAST MOST CODE")
+	}
+	least, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	most, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	began := time.Now()
+	cmdExited(ts, false, args[2:])
+	if d := time.Since(began); d < least || d > most {
+		ts.Fatalf("it took %s to end, want %s to %s", d, least, most)
+	}
+}
