@@ -56,10 +56,11 @@ func changes(p Plan) []string {
 	return out
 }
 
+// many gives addresses of which no two can be joined without a third.
 func many(from, n int) []string {
 	var out []string
 	for i := range n {
-		out = append(out, fmt.Sprintf("203.0.113.%d/32", from+i))
+		out = append(out, fmt.Sprintf("203.0.113.%d/32", 2*(from+i)))
 	}
 	return out
 }
@@ -126,9 +127,9 @@ func TestDiff(t *testing.T) {
 			left: "all 18"},
 		{name: "a heavier one takes the place when full", acl: standard(full...), lim: Limits{Owned: own(full...)},
 			want: append(want(many(1, 18)...), Candidate{Direction: Egress, Prefix: pfx("192.0.2.1/32"), Weight: 99}),
-			out:  []string{"~ egress 18 deny 192.0.2.1/32 in place of 203.0.113.18/32"}, left: "all 18"},
+			out:  []string{"~ egress 18 deny 192.0.2.1/32 in place of 203.0.113.36/32"}, left: "all 18"},
 		{name: "a swap when full is a replace", acl: standard(full...), lim: Limits{Owned: own(full...)}, want: append(want(many(2, 17)...), want("192.0.2.1/32")...),
-			out: []string{"~ egress 1 deny 192.0.2.1/32 in place of 203.0.113.1/32"}},
+			out: []string{"~ egress 1 deny 192.0.2.1/32 in place of 203.0.113.2/32"}},
 		{name: "a swap with a free slot creates first", acl: standard(x), lim: Limits{Owned: own(x)}, want: want("192.0.2.1/32"),
 			out: []string{"+ egress 2 deny 192.0.2.1/32", "- egress 1 deny 203.0.113.1/32"}},
 		{name: "a create that may still land takes a slot", acl: standard(manyDenies(1, 17)...), want: append(want(many(1, 17)...), want("192.0.2.1/32")...),

@@ -14,6 +14,16 @@ type Candidate struct {
 	Since     time.Time // when it was approved; the older one wins among equals
 	Reason    string
 	Ref       string // the caller's name for it, handed back in the plan
+	// Held says that a write for it may still land: nothing is made for it, and an
+	// entry of ours that denies it stays.
+	Held bool
+}
+
+// Cover is a prefix inside which entries may deny innocent addresses, because
+// somebody has said so.
+type Cover struct {
+	Direction Direction
+	Prefix    netip.Prefix
 }
 
 // Owned is an entry that the journal says is ours. Both prefixes are possible
@@ -40,12 +50,32 @@ type Limits struct {
 	Pending map[Direction]map[Family]int
 	// Guard is asked for every create and replace; nil refuses them all.
 	Guard func(netip.Prefix) error
-	// Margin is how much more a newcomer must weigh to displace an entry that is
-	// there.
+	// AskFirst says that no entry may be widened over a prefix without asking; nil
+	// is false for all.
+	AskFirst func(netip.Prefix) bool
+	// Margin is how much more a newcomer must weigh to displace what is denied
+	// already.
 	Margin int
+	// Price is the weight that one innocent address costs when an entry is wider
+	// than what it serves; for IPv6 one /64 in which an innocent address is denied.
+	Price int
+	// MinBits4 and MinBits6 are the shortest prefixes that entries are widened to;
+	// 0 is DefaultMinBits4 and DefaultMinBits6. What is wanted itself may be shorter.
+	MinBits4, MinBits6 int
+	// Collateral is the most innocent addresses (or /64s) that one entry may deny
+	// outside Covers. With 0 only prefixes are joined that are wanted whole.
+	Collateral int
+	Covers     []Cover
 }
 
-// Budget is how the quota of one direction and family is used.
+// The shortest prefixes that entries are widened to by default.
+const (
+	DefaultMinBits4 = 24
+	DefaultMinBits6 = 64
+)
+
+// Budget is how the quota of one direction and family is used, and what it is too
+// small for.
 type Budget struct {
 	Direction Direction `json:"direction"`
 	Family    Family    `json:"family"`
@@ -55,21 +85,33 @@ type Budget struct {
 	Pending   int       `json:"pending"` // creates that may still land
 	Slots     int       `json:"slots"`   // what we may use at most: quota less foreign
 	Free      int       `json:"free"`    // slots that are unused now
+
+	Wanted  int `json:"wanted"`  // candidates, refused ones left out
+	Kept    int `json:"kept"`    // of these, denied by an entry of ours, now or by this plan
+	Covered int `json:"covered"` // denied already by entries of others
+	Waiting int `json:"waiting"` // left out
+	// CutOff is the weight of the lightest entry that keeps its slot, pinned ones
+	// left out; 0 when nothing waits for a slot. A newcomer must weigh more by the
+	// margin to displace it.
+	CutOff int `json:"cut_off"`
 }
 
-// Plan is the ordered way from the live ACL to the wanted one.
+// Plan is the ordered way from the live ACL to the wanted one. It says what
+// becomes of each candidate, in one of Kept, Coming, Covered, Left, Refused and
+// Void, each sorted best first within a direction and family.
 type Plan struct {
 	ACL     string   `json:"acl"`
 	Changes []Change `json:"changes"`
 	Budgets []Budget `json:"budgets"`
-	Kept    []Placed `json:"kept"`    // wanted and there already
+	Kept    []Placed `json:"kept"`    // denied by an entry of ours that is there
+	Coming  []Placed `json:"coming"`  // denied by an entry that the changes make
 	Covered []Placed `json:"covered"` // denied already by an entry of somebody else
-	Left    []Left   `json:"left"`    // wanted, but left out, with the reason
+	Left    []Left   `json:"left"`    // left out, with the reason
 	Refused []Left   `json:"refused"` // the guard forbids it
-	Void    []Placed `json:"void"`    // there, but an allow with a lower number matches first
+	Void    []Placed `json:"void"`    // its entry is there, but an allow with a lower number matches first
 }
 
-// Placed is a candidate and the entry that serves it.
+// Placed is a candidate and the entry that serves it, which may be wider.
 type Placed struct {
 	Candidate Candidate `json:"candidate"`
 	Entry     Entry     `json:"entry"`
@@ -80,4 +122,8 @@ type Placed struct {
 type Left struct {
 	Candidate Candidate `json:"candidate"`
 	Why       string    `json:"why"`
+	// Next says that it comes in when one slot more is free.
+	Next bool `json:"next,omitempty"`
+	// Shadowed says that no number could make a deny of it work.
+	Shadowed bool `json:"shadowed,omitempty"`
 }

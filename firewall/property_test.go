@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,10 @@ type world struct {
 	want  []Candidate
 	quota int
 	guard netip.Prefix
+
+	price, collateral, margin int
+	min4, min6                int
+	covers                    []Cover
 }
 
 func drawPrefix(t *rapid.T, label string) netip.Prefix {
@@ -54,19 +59,30 @@ func drawWorld(t *rapid.T) world {
 	}
 	w.acl.Sort()
 	for i := range rapid.IntRange(0, 14).Draw(t, "candidates") {
-		w.want = append(w.want, Candidate{Direction: rapid.SampledFrom([]Direction{Egress, Ingress}).Draw(t, "want dir"), Prefix: drawPrefix(t, "want"),
-			Weight: rapid.IntRange(0, 5).Draw(t, "weight"), Since: time.Unix(int64(i), 0)})
+		w.want = append(w.want, Candidate{Direction: drawDirection(t, "want dir"), Prefix: drawPrefix(t, "want"),
+			Weight: rapid.IntRange(0, 5).Draw(t, "weight"), Pinned: rapid.IntRange(0, 9).Draw(t, "pinned") == 0, Since: time.Unix(int64(i), 0)})
+	}
+	w.price, w.margin = rapid.IntRange(0, 2).Draw(t, "price"), rapid.IntRange(0, 3).Draw(t, "margin")
+	w.min4, w.min6 = rapid.IntRange(27, 32).Draw(t, "min4"), rapid.IntRange(124, 128).Draw(t, "min6")
+	w.collateral = rapid.SampledFrom([]int{0, 0, 1, 4, 16}).Draw(t, "collateral")
+	for range rapid.IntRange(0, 1).Draw(t, "covers") {
+		w.covers = append(w.covers, Cover{Direction: drawDirection(t, "cover dir"), Prefix: drawPrefix(t, "cover")})
 	}
 	return w
 }
 
+func drawDirection(t *rapid.T, label string) Direction {
+	return rapid.SampledFrom([]Direction{Egress, Ingress}).Draw(t, label)
+}
+
 func (w world) limits() Limits {
-	return Limits{Quota: w.quota, Low: 1, High: 40, Owned: w.owned, Guard: func(p netip.Prefix) error {
-		if p.Overlaps(w.guard) {
-			return fmt.Errorf("guarded")
-		}
-		return nil
-	}}
+	return Limits{Quota: w.quota, Low: 1, High: 40, Owned: w.owned, Price: w.price, Collateral: w.collateral, Margin: w.margin,
+		MinBits4: w.min4, MinBits6: w.min6, Covers: w.covers, Guard: func(p netip.Prefix) error {
+			if p.Overlaps(w.guard) {
+				return fmt.Errorf("guarded")
+			}
+			return nil
+		}}
 }
 
 // apply carries out a change as EC2 would and fails the test on misuse.
@@ -96,8 +112,37 @@ func (w *world) apply(t *rapid.T, c Change) {
 	if c.Op != Delete && (c.Prefix.Overlaps(w.guard) || c.Number < 1 || c.Number > 40) {
 		t.Fatalf("%s: guarded, or outside our numbers", c)
 	}
+	if c.Op != Delete {
+		w.checkWidth(t, c)
+	}
 	if n := w.acl.Count(c.Direction, FamilyOf(c.Prefix)); n > w.quota {
 		t.Fatalf("after %s: %d entries with a quota of %d", c, n, w.quota)
+	}
+}
+
+// checkWidth holds that an entry denies innocents only within the limits.
+func (w world) checkWidth(t *rapid.T, c Change) {
+	innocent, inside := 0, 0
+	for a := c.Prefix.Addr(); c.Prefix.Contains(a); a = a.Next() {
+		if !slices.ContainsFunc(w.want, func(x Candidate) bool { return x.Direction == c.Direction && x.Prefix.Contains(a) }) {
+			innocent++
+		}
+	}
+	for _, x := range w.want {
+		if x.Direction == c.Direction && x.Prefix == c.Prefix {
+			return // wanted as it is
+		}
+		if x.Direction == c.Direction && covers(c.Prefix, x.Prefix) {
+			inside++
+		}
+	}
+	shortest := w.min4
+	if FamilyOf(c.Prefix) == IPv6 {
+		innocent, shortest = min(innocent, 1), w.min6
+	}
+	excepted := slices.ContainsFunc(w.covers, func(k Cover) bool { return k.Direction == c.Direction && covers(k.Prefix, c.Prefix) })
+	if inside < 2 || c.Prefix.Bits() < shortest || innocent > w.collateral && !excepted {
+		t.Fatalf("%s denies %d innocents for %d candidates; the limits are %d and /%d", c, innocent, inside, w.collateral, shortest)
 	}
 }
 
@@ -147,46 +192,115 @@ func TestPlanLeadsThere(t *testing.T) {
 
 // round applies a plan; what it keeps and is blocked must stay blocked.
 func (w *world) round(t *rapid.T, plan Plan) {
-	var held []Candidate
-	for _, k := range plan.Kept {
-		if w.blocked(k.Candidate, k.Candidate.Prefix.Addr()) {
-			held = append(held, k.Candidate)
-		}
-	}
+	held := w.held(plan)
 	for _, c := range plan.Changes {
 		w.apply(t, c)
-		for _, h := range held {
-			if !w.blocked(h, h.Prefix.Addr()) {
-				t.Fatalf("after %s: %s is open", c, h.Prefix)
+		w.checkHeld(t, c, held)
+	}
+}
+
+// held gives what is wanted, keeps its place in the plan and is blocked now,
+// address by address.
+func (w world) held(plan Plan) map[Direction][]netip.Addr {
+	out := map[Direction][]netip.Addr{}
+	for _, k := range plan.Kept {
+		c := k.Candidate
+		for a := c.Prefix.Addr(); c.Prefix.Contains(a); a = a.Next() {
+			if w.blocked(c, a) {
+				out[c.Direction] = append(out[c.Direction], a)
+			}
+		}
+	}
+	return out
+}
+
+func (w world) checkHeld(t *rapid.T, c Change, held map[Direction][]netip.Addr) {
+	for d, addrs := range held {
+		for _, a := range addrs {
+			if !w.blocked(Candidate{Direction: d}, a) {
+				t.Fatalf("after %s: %s %s is open", c, d, a)
 			}
 		}
 	}
 }
 
-// checkEffect holds that each candidate is denied whole, or named with a reason.
-func (w world) checkEffect(t *rapid.T, plan Plan) {
-	excused := func(c Candidate) bool {
-		same := func(o Candidate) bool { return o.Direction == c.Direction && o.Prefix == c.Prefix }
-		return slices.ContainsFunc(plan.Left, func(l Left) bool { return same(l.Candidate) }) ||
-			slices.ContainsFunc(plan.Refused, func(l Left) bool { return same(l.Candidate) }) ||
-			slices.ContainsFunc(plan.Void, func(p Placed) bool {
-				return covers(p.Candidate.Prefix, c.Prefix) && p.Candidate.Direction == c.Direction
-			})
-	}
-	for _, c := range w.want {
-		if excused(c) {
-			continue
+// TestPlanContinues carries out one change, plans anew, and so on, as the engine
+// does: it must come to the same end with as many writes, whichever change was
+// the last before a restart.
+func TestPlanContinues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		whole := world(w)
+		whole.acl.Entries = slices.Clone(w.acl.Entries)
+		whole.owned = slices.Clone(w.owned)
+		planned := 0
+		if slices.ContainsFunc(w.acl.Entries, func(e Entry) bool { return !e.Deny && e.Number < 40 }) {
+			return // which of those that lack a number comes first may depend on the way
 		}
-		wider := func(l Left) bool { return l.Candidate.Direction == c.Direction && covers(l.Candidate.Prefix, c.Prefix) }
-		if slices.ContainsFunc(plan.Left, wider) {
-			continue
+		for plan := Diff(whole.acl, w.want, whole.limits()); len(plan.Changes) > 0; plan = Diff(whole.acl, w.want, whole.limits()) {
+			whole.round(t, plan)
+			planned += len(plan.Changes)
+		}
+		writes := 0
+		for plan := Diff(w.acl, w.want, w.limits()); len(plan.Changes) > 0; plan = Diff(w.acl, w.want, w.limits()) {
+			held := w.held(plan)
+			w.apply(t, plan.Changes[0])
+			w.checkHeld(t, plan.Changes[0], held)
+			if writes++; writes > planned {
+				t.Fatalf("more than the %d writes that were planned", planned)
+			}
+		}
+		if got, want := prefixSet(w), prefixSet(whole); !slices.Equal(got, want) {
+			t.Fatalf("step by step it ends with\n%v\nthe whole plans end with\n%v", got, want)
+		}
+	})
+}
+
+func prefixSet(w world) []string {
+	var out []string
+	for _, e := range w.acl.Entries {
+		out = append(out, fmt.Sprint(e.Direction, e.Prefix, e.Deny))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// checkEffect holds that each candidate is in one part of the plan, and that what
+// the plan says of it is true by first match.
+func (w world) checkEffect(t *rapid.T, plan Plan) {
+	if n := len(plan.Kept) + len(plan.Covered) + len(plan.Left) + len(plan.Refused) + len(plan.Void); n != len(w.want) {
+		t.Fatalf("%d candidates, the plan speaks of %d: %+v", len(w.want), n, plan)
+	}
+	if len(plan.Coming) > 0 {
+		t.Fatalf("nothing is left to do, and yet %v is coming", plan.Coming)
+	}
+	for _, k := range append(slices.Clone(plan.Kept), plan.Covered...) {
+		c := k.Candidate
+		if !covers(k.Entry.Prefix, c.Prefix) {
+			t.Fatalf("%s is said to be denied by %v", c.Prefix, k.Entry)
 		}
 		for a := c.Prefix.Addr(); c.Prefix.Contains(a); a = a.Next() {
 			if !w.blocked(c, a) {
-				t.Fatalf("%s %s is wanted and not excused, but %s is open\n%v", c.Direction, c.Prefix, a, w.acl.Entries)
+				t.Fatalf("%s %s is said to be denied, but %s is open\n%v", c.Direction, c.Prefix, a, w.acl.Entries)
 			}
 		}
 	}
+	for _, b := range plan.Budgets {
+		waits := 0
+		for _, x := range plan.Left {
+			if x.Candidate.Direction == b.Direction && FamilyOf(x.Candidate.Prefix) == b.Family {
+				waits++
+			}
+		}
+		if waits > 0 && b.Ours < b.Slots && !numbersShort(plan) {
+			t.Fatalf("%d wait though %d of %d slots are used", waits, b.Ours, b.Slots)
+		}
+	}
+}
+
+// numbersShort says that allows leave too few numbers, which may leave slots empty.
+func numbersShort(plan Plan) bool {
+	return slices.ContainsFunc(plan.Left, func(l Left) bool { return !strings.HasPrefix(l.Why, "no slot") })
 }
 
 // TestTwentyFiveEquals: equal offenders settle in one round and cause no write
@@ -241,7 +355,7 @@ func TestEffect(t *testing.T) {
 	for n, want := range map[int]string{5: "", 6: "redundant: deny 5 covers it", 200: "not effective: allow 100 matches first",
 		60: "partly effective: allow 50 matches first for a part", 32767: ""} {
 		i := slices.IndexFunc(a.Entries, func(e Entry) bool { return e.Number == n })
-		if got := a.Effect(a.Entries[i]); got != want {
+		if got := a.EffectOf(a.Entries[i]).String(); got != want {
 			t.Errorf("effect of %d: %q, want %q", n, got, want)
 		}
 	}

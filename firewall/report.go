@@ -1,0 +1,160 @@
+package firewall
+
+import (
+	"fmt"
+	"slices"
+)
+
+// report puts every candidate into one part of the plan, best first.
+func (l *list) report() {
+	out := &l.plan
+	pickOf := l.picksByCand()
+	waits := 0
+	for i := range l.cands {
+		c := &l.cands[i]
+		switch c.status {
+		case isServed:
+			l.reportServed(c, l.chosen[pickOf[i]])
+		case isFixed:
+			l.kept(c, l.ours[c.by].Entry, "")
+		case isVoid:
+			e := l.ours[c.by].Entry
+			out.Void = append(out.Void, Placed{Candidate: c.c.masked(), Entry: e, Note: l.acl.EffectOf(e).String()})
+			l.bud.Waiting++
+		default:
+			waits++
+		}
+	}
+	l.reportHeld()
+	l.reportWaiting(waits)
+	out.Budgets = append(out.Budgets, l.bud)
+}
+
+// picksByCand gives the place of the choice that serves each candidate.
+func (l *list) picksByCand() []int32 {
+	out := make([]int32, len(l.cands))
+	for n, c := range l.chosen {
+		for _, at := range l.candsOf(c.pick) {
+			out[at] = int32(n)
+		}
+	}
+	return out
+}
+
+func (l *list) kept(c *cand, e Entry, note string) {
+	l.bud.Kept++
+	l.plan.Kept = append(l.plan.Kept, Placed{Candidate: c.c.masked(), Entry: e, Note: note})
+}
+
+// reportServed: what is denied now is kept, though its entry may be about to
+// change; else it is coming.
+func (l *list) reportServed(c *cand, by chosen) {
+	switch {
+	case by.place == there:
+		l.kept(c, by.entry, "")
+	case c.by >= 0 && by.place == coming:
+		l.kept(c, l.ours[c.by].Entry, fmt.Sprintf("moves to entry %d, %s", by.entry.Number, by.entry.Prefix))
+	case c.by >= 0:
+		l.kept(c, l.ours[c.by].Entry, "stays until a slot is free")
+	case by.place == coming:
+		l.bud.Kept++
+		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c.masked(), Entry: by.entry})
+	case by.place == later:
+		l.bud.Kept++
+		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c.masked(), Entry: Entry{Direction: l.dir, Deny: true, Protocol: AllProtocols,
+			Prefix: by.key.prefix(l.fam)}, Note: "as soon as the entry whose slot it takes is deleted"})
+	default:
+		l.left(c, fmt.Sprintf("waits: a write to this ACL is not settled yet, and no %s %s slot is free until it is", l.dir, l.fam), false)
+	}
+}
+
+func (l *list) reportHeld() {
+	for i := range l.held {
+		c := &l.held[i]
+		if c.by >= 0 {
+			l.kept(c, l.ours[c.by].Entry, "a write for it is not settled yet")
+			continue
+		}
+		l.bud.Kept++
+		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c.masked(), Note: "a write for it is not settled yet"})
+	}
+}
+
+// reportWaiting says of each candidate without an entry why.
+func (l *list) reportWaiting(n int) {
+	if n == 0 {
+		return
+	}
+	l.plan.Left = slices.Grow(l.plan.Left, n)
+	if slices.ContainsFunc(l.cands, func(c cand) bool { return c.status == isOpen }) {
+		l.bud.CutOff = l.cutOff()
+	}
+	noSlot := l.noSlot()
+	next := l.nextUp()
+	for i := range l.cands {
+		switch c := &l.cands[i]; c.status {
+		case isOpen:
+			l.left(c, noSlot, next[i])
+		case isShadowed, isNumberless:
+			l.left(c, c.why, false)
+		}
+	}
+}
+
+func (l *list) left(c *cand, why string, next bool) {
+	l.bud.Waiting++
+	l.plan.Left = append(l.plan.Left, Left{Candidate: c.c.masked(), Why: why, Next: next, Shadowed: c.status == isShadowed})
+}
+
+func (l *list) noSlot() string {
+	b := l.bud
+	what := fmt.Sprintf("%s %s", l.dir, l.fam)
+	switch {
+	case b.Slots <= 0:
+		return fmt.Sprintf("no slot: entries of others fill the quota of %d %s entries", b.Quota, what)
+	case l.k == 0:
+		return fmt.Sprintf("no slot: all %d %s slots are held by writes that are not settled", b.Slots, what)
+	case l.lim.Margin > 0:
+		return fmt.Sprintf("no slot: all %d %s slots are taken; the lightest entry weighs %d, a newcomer needs %d more", max(0, b.Slots-b.Pending), what, b.CutOff, l.lim.Margin)
+	}
+	return fmt.Sprintf("no slot: all %d %s slots are taken; the lightest entry weighs %d", max(0, b.Slots-b.Pending), what, b.CutOff)
+}
+
+// nextUp finds who comes in with one slot more.
+func (l *list) nextUp() map[int]bool {
+	out := map[int]bool{}
+	for _, p := range l.next {
+		for _, at := range l.candsOf(p) {
+			if l.cands[at].status == isOpen {
+				out[int(at)] = true
+			}
+		}
+	}
+	return out
+}
+
+// cutOff gives the weight of the lightest entry that keeps its slot.
+func (l *list) cutOff() int {
+	weights := make([]int64, 0, len(l.chosen)+len(l.ours))
+	for _, c := range l.chosen {
+		w := -cost(c.innocent, int64(l.lim.Price))
+		for _, at := range l.candsOf(c.pick) {
+			w += weightOf(l.cands[at].c)
+		}
+		weights = append(weights, w)
+	}
+	byFixed := map[int32]int64{}
+	for _, c := range l.cands {
+		if c.status == isFixed {
+			byFixed[c.by] += weightOf(c.c)
+		}
+	}
+	for _, w := range byFixed {
+		weights = append(weights, w)
+	}
+	weights = slices.DeleteFunc(weights, func(w int64) bool { return w >= onePin-maxCost })
+	if len(weights) == 0 {
+		return 0
+	}
+	return int(max(0, slices.Min(weights)))
+}
