@@ -33,7 +33,7 @@ func Diff(acl ACL, want []Candidate, lim Limits) Plan {
 	for _, dir := range []Direction{Egress, Ingress} {
 		used := p.usedNumbers(dir)
 		for _, f := range []Family{IPv4, IPv6} {
-			p.one(dir, f, want, used)
+			p.list(dir, f, want, used)
 		}
 	}
 	p.order()
@@ -110,8 +110,8 @@ func (p *planner) usedNumbers(dir Direction) map[int]bool {
 	return used
 }
 
-// one plans one direction and family.
-func (p *planner) one(dir Direction, f Family, want []Candidate, used map[int]bool) {
+// list plans one direction and family.
+func (p *planner) list(dir Direction, f Family, want []Candidate, used map[int]bool) {
 	l := &list{planner: p, dir: dir, fam: f, used: used}
 	l.gather(want)
 	l.budget()

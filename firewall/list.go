@@ -10,13 +10,14 @@ import (
 // list is the plan of one direction and family while it is made.
 type list struct {
 	*planner
-	dir  Direction
-	fam  Family
-	used map[int]bool // numbers that a create must not take
-	ours []mine       // by number
-	// cands are the candidates that need a slot, best first.
-	cands []cand
-	held  []cand // those for which nothing may be made now
+	dir   Direction
+	fam   Family
+	used  map[int]bool // numbers that a create must not take
+	ours  []mine       // by number
+	cands []cand       // the candidates that need a slot
+	order []int32      // their places, best first
+	held  []cand       // those for which nothing may be made now
+	why   map[int32]string
 	bud   Budget
 	k     int // slots that are open to choice
 
@@ -25,7 +26,7 @@ type list struct {
 	items  []item
 	byKey  []int32
 	first  []int32
-	limits []int // of each item: its entry's number must be below
+	limits []int32 // of each item: its entry's number must be below
 	pickOf []int32
 	chosen []chosen
 	next   []pick // the choice with one slot more
@@ -43,13 +44,15 @@ type mine struct {
 
 // cand is a candidate that needs a slot.
 type cand struct {
-	c   *Candidate
-	key key
-	// limit is the lowest number of an allow that could match first, by its place.
-	limit  int
-	by     int32 // entry of ours that denies it now, -1 for none
+	c      *Candidate
+	key    key
+	weight int64 // a pin included
+	// limit is the lowest number of an allow that could match first.
+	limit  int32
+	by     int32 // entry of ours that denies it now, by its place; -1 for none
+	turn   int32 // its place in the order
 	status status
-	why    string
+	next   bool // it comes in with one slot more
 }
 
 type status uint8
@@ -87,43 +90,68 @@ const (
 func (l *list) gather(want []Candidate) {
 	l.findOurs()
 	allows, denies := l.others()
+	l.cands = make([]cand, 0, l.count(want))
 	for i := range want {
-		c := &want[i]
-		if c.Direction != l.dir || !c.Prefix.IsValid() || FamilyOf(c.Prefix) != l.fam {
-			continue
-		}
-		masked := c.Prefix.Masked()
-		if err := l.lim.Guard(masked); err != nil {
-			l.plan.Refused = append(l.plan.Refused, Left{Candidate: c.masked(), Why: err.Error()})
-			continue
-		}
-		l.bud.Wanted++
-		k := cand{c: c, key: keyOf(masked), limit: MaxNumber + 1, by: -1}
-		for _, a := range allows {
-			if a.key.covers(k.key) || k.key.covers(a.key) {
-				k.limit = a.Number
-				break
-			}
-		}
-		if i := slices.IndexFunc(denies, func(d mine) bool { return d.Number < k.limit && d.covers(k.key) }); i >= 0 {
-			e := denies[i].Entry
-			l.bud.Covered++
-			l.plan.Covered = append(l.plan.Covered, Placed{Candidate: c.masked(), Entry: e, Note: fmt.Sprintf("already denied by entry %d", e.Number)})
-			continue
-		}
-		k.by = l.denier(k)
-		if c.Held {
-			l.held = append(l.held, k)
-		} else {
-			l.cands = append(l.cands, k)
+		if l.concerns(&want[i]) {
+			l.admit(&want[i], allows, denies)
 		}
 	}
 	l.sortCands()
 }
 
-func (c Candidate) masked() Candidate {
-	c.Prefix = c.Prefix.Masked()
-	return c
+func (l *list) concerns(c *Candidate) bool {
+	return c.Direction == l.dir && c.Prefix.IsValid() && FamilyOf(c.Prefix) == l.fam
+}
+
+func (l *list) count(want []Candidate) int {
+	n := 0
+	for i := range want {
+		if l.concerns(&want[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// admit takes one candidate unless the guard forbids it or others deny it.
+func (l *list) admit(c *Candidate, allows, denies []mine) {
+	c = c.masked()
+	if err := l.lim.Guard(c.Prefix); err != nil {
+		l.plan.Refused = append(l.plan.Refused, Left{Candidate: c, Why: err.Error()})
+		return
+	}
+	l.bud.Wanted++
+	k := cand{c: c, key: keyOf(c.Prefix), weight: weightOf(c), limit: MaxNumber + 1, by: -1}
+	for i := range allows {
+		if a := &allows[i]; a.covers(k.key) || k.key.covers(a.key) {
+			k.limit = int32(a.Number)
+			break
+		}
+	}
+	for i := range denies {
+		if d := &denies[i]; d.Number < int(k.limit) && d.covers(k.key) {
+			l.bud.Covered++
+			l.plan.Covered = append(l.plan.Covered, Placed{Candidate: c, Entry: d.Entry, Note: fmt.Sprintf("already denied by entry %d", d.Number)})
+			return
+		}
+	}
+	k.by = l.denier(&k)
+	if c.Held {
+		l.held = append(l.held, k)
+	} else {
+		l.cands = append(l.cands, k)
+	}
+}
+
+// masked gives the candidate without host bits, itself when there are none.
+func (c *Candidate) masked() *Candidate {
+	p := c.Prefix.Masked()
+	if p == c.Prefix {
+		return c
+	}
+	m := *c
+	m.Prefix = p
+	return &m
 }
 
 func (l *list) findOurs() {
@@ -156,41 +184,43 @@ func (l *list) others() (allows, denies []mine) {
 }
 
 // denier gives the first entry of ours that denies a candidate now, -1 for none.
-func (l *list) denier(c cand) int32 {
+func (l *list) denier(c *cand) int32 {
 	for i := range l.ours {
-		if e := &l.ours[i]; e.sure && e.Number < c.limit && e.covers(c.key) {
+		if e := &l.ours[i]; e.sure && e.Number < int(c.limit) && e.covers(c.key) {
 			return int32(i)
 		}
 	}
 	return -1
 }
 
-// sortCands puts the best first. Only what does not change while a plan is
-// carried out counts, so that its end does not change either.
+// sortCands orders the candidates, the best first. Only what does not change
+// while a plan is carried out counts, so that its end does not change either.
 func (l *list) sortCands() {
 	type rank struct {
-		weight, since int64
-		nano, at      int32
+		early uint64 // pin, weight and seconds in one number, the best lowest
+		at    int32
 	}
 	ranks := make([]rank, len(l.cands))
-	for i, c := range l.cands {
-		ranks[i] = rank{weightOf(c.c), c.c.Since.Unix(), int32(c.c.Since.Nanosecond()), int32(i)}
+	for i := range l.cands {
+		c := &l.cands[i]
+		since := min(max(c.c.Since.Unix(), 0), 1<<36-1)
+		ranks[i] = rank{uint64(maxWeight-c.weight%onePin)<<36 | uint64(since), int32(i)}
+		if !c.c.Pinned {
+			ranks[i].early |= 1 << 60
+		}
 	}
 	slices.SortFunc(ranks, func(a, b rank) int {
-		if a.weight != b.weight {
-			return cmp.Compare(b.weight, a.weight)
-		}
-		if a.since != b.since {
-			return cmp.Compare(a.since, b.since)
+		if a.early != b.early {
+			return cmp.Compare(a.early, b.early)
 		}
 		x, y := &l.cands[a.at], &l.cands[b.at]
-		return cmp.Or(cmp.Compare(a.nano, b.nano), x.key.compare(y.key), cmp.Compare(x.c.Ref, y.c.Ref))
+		return cmp.Or(x.c.Since.Compare(y.c.Since), x.key.compare(y.key), cmp.Compare(x.c.Ref, y.c.Ref))
 	})
-	sorted := make([]cand, len(ranks))
+	l.order = make([]int32, len(ranks))
 	for i, r := range ranks {
-		sorted[i] = l.cands[r.at]
+		l.order[i] = r.at
+		l.cands[r.at].turn = int32(i)
 	}
-	l.cands = sorted
 }
 
 // weightOf gives the weight of a candidate, a pin included.
@@ -220,10 +250,14 @@ func (l *list) fix() {
 			}
 		}
 	}
+	anyFixed := slices.ContainsFunc(l.ours, func(e mine) bool { return e.fixed })
 	for i := range l.cands {
+		if !anyFixed {
+			break
+		}
 		c := &l.cands[i]
 		for j := range l.ours {
-			if e := &l.ours[j]; e.fixed && e.sure && e.Number < c.limit && e.covers(c.key) {
+			if e := &l.ours[j]; e.fixed && e.sure && e.Number < int(c.limit) && e.covers(c.key) {
 				c.status, c.by = isFixed, int32(j)
 				break
 			}
@@ -248,10 +282,10 @@ func (l *list) findShadowed() {
 	}
 	for i := range l.cands {
 		c := &l.cands[i]
-		if c.status != isOpen || c.by >= 0 || c.limit > lowest {
+		if c.status != isOpen || c.by >= 0 || int(c.limit) > lowest {
 			continue
 		}
-		c.status, c.why = isShadowed, l.noNumber(c.limit)
+		l.numberless(int32(i), isShadowed)
 		for j := range l.ours {
 			e := &l.ours[j]
 			if e.key != c.key || e.fixed || !e.sure {
@@ -263,6 +297,16 @@ func (l *list) findShadowed() {
 			break
 		}
 	}
+}
+
+// numberless takes a candidate out and says why.
+func (l *list) numberless(i int32, s status) {
+	c := &l.cands[i]
+	c.status = s
+	if l.why == nil {
+		l.why = map[int32]string{}
+	}
+	l.why[i] = l.noNumber(int(c.limit))
 }
 
 // usable gives the numbers of our range that a new entry could have, ascending:

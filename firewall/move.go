@@ -71,12 +71,7 @@ func (l *list) make(m *chosen, c Change) {
 
 // reason says for whom an entry is made.
 func (l *list) reason(m chosen) string {
-	at := slices.Clone(l.candsOf(m.pick))
-	slices.Sort(at)
-	cs := make([]*Candidate, len(at))
-	for i, a := range at {
-		cs[i] = l.cands[a].c
-	}
+	cs := l.servedBy(m.pick)
 	if len(cs) == 1 {
 		return cs[0].Reason
 	}
@@ -131,7 +126,7 @@ func (l *list) safe(s *mine, m *chosen) bool {
 	from, _ := slices.BinarySearchFunc(l.items, s.key, func(it item, k key) int { return it.key.compare(k) })
 	for i := from; i < len(l.items) && s.covers(l.items[i].key); i++ {
 		p := l.pickOf[i]
-		if p < 0 || s.Number >= l.limits[i] {
+		if p < 0 || s.Number >= int(l.limits[i]) {
 			continue
 		}
 		c := &l.chosen[p]
@@ -145,7 +140,7 @@ func (l *list) safe(s *mine, m *chosen) bool {
 // deniedBeside says whether an entry of ours other than s denies an item.
 func (l *list) deniedBeside(s *mine, i int) bool {
 	return slices.ContainsFunc(l.ours, func(o mine) bool {
-		return o.Number != s.Number && o.sure && !o.gone && o.Number < l.limits[i] && o.covers(l.items[i].key)
+		return o.Number != s.Number && o.sure && !o.gone && o.Number < int(l.limits[i]) && o.covers(l.items[i].key)
 	})
 }
 

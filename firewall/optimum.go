@@ -34,6 +34,17 @@ func (a value) plus(b value) value { return value{a.hi + b.hi, a.lo + b.lo} }
 
 func (a value) over(b value) bool { return a.hi > b.hi || a.hi == b.hi && a.lo > b.lo }
 
+// worth is the value of taking exactly the item.
+func (it item) worth() value {
+	v := value{hi: it.weight, lo: it.count*oneCount + it.age}
+	if it.installed {
+		v.lo += oneWrite
+	} else {
+		v.lo -= oneWrite
+	}
+	return v
+}
+
 // The parts of value.lo: ages sum up to less than 1<<35, writes are fewer than
 // 1<<7, counts fewer than 1<<18.
 const (
@@ -59,6 +70,14 @@ type rules struct {
 	existing map[key]bool // entries of ours that may stay
 }
 
+// lengths says which prefix lengths occur; most nodes need no look-up then.
+func lengths(keys map[key]bool) (out [129]bool) {
+	for k := range keys {
+		out[k.bits] = true
+	}
+	return out
+}
+
 // node is a node of the tree, in post-order.
 type node struct {
 	key
@@ -82,6 +101,7 @@ type optimum struct {
 	items  []item
 	k      int
 	r      rules
+	known  [129]bool // lengths of existing entries
 	nodes  []node
 	splits []uint8
 	values []value // a stack of tables, the deepest open one last
@@ -102,7 +122,7 @@ type pick struct {
 
 // solve runs the program for up to k slots.
 func solve(items []item, k int, r rules) *optimum {
-	o := &optimum{items: items, k: min(k, maxSlots), r: r}
+	o := &optimum{items: items, k: min(k, maxSlots), r: r, known: lengths(r.existing)}
 	if len(items) == 0 || o.k <= 0 {
 		return o
 	}
@@ -232,7 +252,7 @@ func (o *optimum) exists(n node, own bool) bool {
 	if own {
 		return o.items[n.from].installed
 	}
-	return len(o.r.existing) > 0 && o.r.existing[n.key]
+	return o.known[n.bits] && o.r.existing[n.key]
 }
 
 func (o *optimum) excepted(k key) bool {

@@ -98,7 +98,8 @@ type Budget struct {
 
 // Plan is the ordered way from the live ACL to the wanted one. It says what
 // becomes of each candidate, in one of Kept, Coming, Covered, Left, Refused and
-// Void, each sorted best first within a direction and family.
+// Void, each sorted best first within a direction and family. It points to the
+// candidates that were given, which must not change afterwards.
 type Plan struct {
 	ACL     string   `json:"acl"`
 	Changes []Change `json:"changes"`
@@ -113,15 +114,15 @@ type Plan struct {
 
 // Placed is a candidate and the entry that serves it, which may be wider.
 type Placed struct {
-	Candidate Candidate `json:"candidate"`
-	Entry     Entry     `json:"entry"`
-	Note      string    `json:"note,omitempty"`
+	Candidate *Candidate `json:"candidate"`
+	Entry     Entry      `json:"entry"`
+	Note      string     `json:"note,omitempty"`
 }
 
 // Left is a candidate that got no entry.
 type Left struct {
-	Candidate Candidate `json:"candidate"`
-	Why       string    `json:"why"`
+	Candidate *Candidate `json:"candidate"`
+	Why       string     `json:"why"`
 	// Next says that it comes in when one slot more is free.
 	Next bool `json:"next,omitempty"`
 	// Shadowed says that no number could make a deny of it work.

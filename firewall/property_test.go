@@ -1,7 +1,9 @@
 package firewall
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -157,8 +159,8 @@ func (w world) foreign() []Entry {
 	return out
 }
 
-func (w world) blocked(c Candidate, addr netip.Addr) bool {
-	e, ok := w.acl.Match(c.Direction, addr, 6, 443)
+func (w world) blocked(d Direction, addr netip.Addr) bool {
+	e, ok := w.acl.Match(d, addr, 6, 443)
 	return ok && e.Deny
 }
 
@@ -206,7 +208,7 @@ func (w world) held(plan Plan) map[Direction][]netip.Addr {
 	for _, k := range plan.Kept {
 		c := k.Candidate
 		for a := c.Prefix.Addr(); c.Prefix.Contains(a); a = a.Next() {
-			if w.blocked(c, a) {
+			if w.blocked(c.Direction, a) {
 				out[c.Direction] = append(out[c.Direction], a)
 			}
 		}
@@ -217,7 +219,7 @@ func (w world) held(plan Plan) map[Direction][]netip.Addr {
 func (w world) checkHeld(t *rapid.T, c Change, held map[Direction][]netip.Addr) {
 	for d, addrs := range held {
 		for _, a := range addrs {
-			if !w.blocked(Candidate{Direction: d}, a) {
+			if !w.blocked(d, a) {
 				t.Fatalf("after %s: %s %s is open", c, d, a)
 			}
 		}
@@ -280,7 +282,7 @@ func (w world) checkEffect(t *rapid.T, plan Plan) {
 			t.Fatalf("%s is said to be denied by %v", c.Prefix, k.Entry)
 		}
 		for a := c.Prefix.Addr(); c.Prefix.Contains(a); a = a.Next() {
-			if !w.blocked(c, a) {
+			if !w.blocked(c.Direction, a) {
 				t.Fatalf("%s %s is said to be denied, but %s is open\n%v", c.Direction, c.Prefix, a, w.acl.Entries)
 			}
 		}
@@ -361,18 +363,32 @@ func TestEffect(t *testing.T) {
 	}
 }
 
+// BenchmarkDiff plans a full ACL for a crowd of candidates, scattered at random.
 func BenchmarkDiff(b *testing.B) {
-	for _, n := range []int{20, 200, 2_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			var w []Candidate
-			for i := range n {
-				w = append(w, Candidate{Direction: Egress, Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 16), byte(i >> 8), byte(i)}), 32), Weight: i % 50})
-			}
-			acl := standard()
-			b.ReportAllocs()
-			for b.Loop() {
-				Diff(acl, w, Limits{Guard: open})
-			}
-		})
+	for _, n := range []int{1_000, 10_000, 100_000, 120_000} {
+		w := scattered(n)
+		for _, slots := range []int{18, 38} {
+			b.Run(fmt.Sprintf("%d candidates/%d slots", n, slots), func(b *testing.B) {
+				acl := standard(manyDenies(1, slots)...)
+				lim := Limits{Quota: slots + 2, Owned: own(manyDenies(1, slots)...), Guard: open, Margin: 10, Price: 1, Collateral: 255}
+				b.ReportAllocs()
+				for b.Loop() {
+					Diff(acl, w, lim)
+				}
+			})
+		}
 	}
+}
+
+// scattered gives random IPv4 candidates, most of them apart from each other.
+func scattered(n int) []Candidate {
+	rnd := rand.New(rand.NewPCG(uint64(n), 3))
+	out := make([]Candidate, n)
+	for i := range out {
+		var a [4]byte
+		binary.BigEndian.PutUint32(a[:], 1<<24+rnd.Uint32N(200<<24))
+		out[i] = Candidate{Direction: Egress, Prefix: netip.PrefixFrom(netip.AddrFrom4(a), 32), Weight: 100 + rnd.IntN(100),
+			Since: time.Unix(rnd.Int64N(1_000_000), 0), Ref: "b"}
+	}
+	return out
 }

@@ -10,7 +10,7 @@ func (l *list) report() {
 	out := &l.plan
 	pickOf := l.picksByCand()
 	waits := 0
-	for i := range l.cands {
+	for _, i := range l.order {
 		c := &l.cands[i]
 		switch c.status {
 		case isServed:
@@ -19,7 +19,7 @@ func (l *list) report() {
 			l.kept(c, l.ours[c.by].Entry, "")
 		case isVoid:
 			e := l.ours[c.by].Entry
-			out.Void = append(out.Void, Placed{Candidate: c.c.masked(), Entry: e, Note: l.acl.EffectOf(e).String()})
+			out.Void = append(out.Void, Placed{Candidate: c.c, Entry: e, Note: l.acl.EffectOf(e).String()})
 			l.bud.Waiting++
 		default:
 			waits++
@@ -43,7 +43,7 @@ func (l *list) picksByCand() []int32 {
 
 func (l *list) kept(c *cand, e Entry, note string) {
 	l.bud.Kept++
-	l.plan.Kept = append(l.plan.Kept, Placed{Candidate: c.c.masked(), Entry: e, Note: note})
+	l.plan.Kept = append(l.plan.Kept, Placed{Candidate: c.c, Entry: e, Note: note})
 }
 
 // reportServed: what is denied now is kept, though its entry may be about to
@@ -58,13 +58,13 @@ func (l *list) reportServed(c *cand, by chosen) {
 		l.kept(c, l.ours[c.by].Entry, "stays until a slot is free")
 	case by.place == coming:
 		l.bud.Kept++
-		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c.masked(), Entry: by.entry})
+		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c, Entry: by.entry})
 	case by.place == later:
 		l.bud.Kept++
-		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c.masked(), Entry: Entry{Direction: l.dir, Deny: true, Protocol: AllProtocols,
+		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c, Entry: Entry{Direction: l.dir, Deny: true, Protocol: AllProtocols,
 			Prefix: by.key.prefix(l.fam)}, Note: "as soon as the entry whose slot it takes is deleted"})
 	default:
-		l.left(c, fmt.Sprintf("waits: a write to this ACL is not settled yet, and no %s %s slot is free until it is", l.dir, l.fam), false)
+		l.left(c, fmt.Sprintf("waits: a write to this ACL is not settled yet, and no %s %s slot is free until it is", l.dir, l.fam))
 	}
 }
 
@@ -76,7 +76,7 @@ func (l *list) reportHeld() {
 			continue
 		}
 		l.bud.Kept++
-		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c.masked(), Note: "a write for it is not settled yet"})
+		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c, Note: "a write for it is not settled yet"})
 	}
 }
 
@@ -86,24 +86,24 @@ func (l *list) reportWaiting(n int) {
 		return
 	}
 	l.plan.Left = slices.Grow(l.plan.Left, n)
-	if slices.ContainsFunc(l.cands, func(c cand) bool { return c.status == isOpen }) {
+	if n > len(l.why) {
 		l.bud.CutOff = l.cutOff()
 	}
 	noSlot := l.noSlot()
-	next := l.nextUp()
-	for i := range l.cands {
+	l.markNext()
+	for _, i := range l.order {
 		switch c := &l.cands[i]; c.status {
 		case isOpen:
-			l.left(c, noSlot, next[i])
+			l.left(c, noSlot)
 		case isShadowed, isNumberless:
-			l.left(c, c.why, false)
+			l.left(c, l.why[i])
 		}
 	}
 }
 
-func (l *list) left(c *cand, why string, next bool) {
+func (l *list) left(c *cand, why string) {
 	l.bud.Waiting++
-	l.plan.Left = append(l.plan.Left, Left{Candidate: c.c.masked(), Why: why, Next: next, Shadowed: c.status == isShadowed})
+	l.plan.Left = append(l.plan.Left, Left{Candidate: c.c, Why: why, Next: c.next, Shadowed: c.status == isShadowed})
 }
 
 func (l *list) noSlot() string {
@@ -120,17 +120,13 @@ func (l *list) noSlot() string {
 	return fmt.Sprintf("no slot: all %d %s slots are taken; the lightest entry weighs %d", max(0, b.Slots-b.Pending), what, b.CutOff)
 }
 
-// nextUp finds who comes in with one slot more.
-func (l *list) nextUp() map[int]bool {
-	out := map[int]bool{}
+// markNext finds who comes in with one slot more.
+func (l *list) markNext() {
 	for _, p := range l.next {
 		for _, at := range l.candsOf(p) {
-			if l.cands[at].status == isOpen {
-				out[int(at)] = true
-			}
+			l.cands[at].next = l.cands[at].status == isOpen
 		}
 	}
-	return out
 }
 
 // cutOff gives the weight of the lightest entry that keeps its slot.
@@ -139,14 +135,14 @@ func (l *list) cutOff() int {
 	for _, c := range l.chosen {
 		w := -cost(c.innocent, int64(l.lim.Price))
 		for _, at := range l.candsOf(c.pick) {
-			w += weightOf(l.cands[at].c)
+			w += l.cands[at].weight
 		}
 		weights = append(weights, w)
 	}
 	byFixed := map[int32]int64{}
-	for _, c := range l.cands {
-		if c.status == isFixed {
-			byFixed[c.by] += weightOf(c.c)
+	for i := range l.cands {
+		if c := &l.cands[i]; c.status == isFixed {
+			byFixed[c.by] += c.weight
 		}
 	}
 	for _, w := range byFixed {
