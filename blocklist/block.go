@@ -49,6 +49,8 @@ type Proposal struct {
 	RuleID    string          `json:"rule,omitempty"`
 	Severity  int             `json:"severity,omitempty"`
 	Reasons   []string        `json:"reasons,omitempty"`
+	// Cover says that it is a grant to widen entries inside the prefix, no block.
+	Cover bool `json:"cover,omitempty"`
 }
 
 // Effect is what an approval is bound to.
@@ -57,6 +59,9 @@ func (p Proposal) Effect() string {
 	fmt.Fprintf(h, "%s %s %s", p.Direction, p.Prefix, p.TTL)
 	for _, t := range p.Targets {
 		fmt.Fprintf(h, " %s%v", t.ACL, t.Directions)
+	}
+	if p.Cover {
+		fmt.Fprint(h, " cover")
 	}
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
@@ -76,6 +81,15 @@ type Block struct {
 	LastSeen   time.Time `json:"last_seen,omitzero"`
 	Alerts     []string  `json:"alerts,omitempty"` // newest first, at most MaxAlertsPerBlock
 	Hosts      []string  `json:"hosts,omitempty"`  // sorted agent ids, at most MaxHostsPerBlock
+	Missed     int       `json:"missed,omitempty"` // alerts that named it while it was in force and had no slot
+	// Pinned says that a person wants it before everything and without an end.
+	Pinned   bool   `json:"pinned,omitempty"`
+	PinnedBy string `json:"pinned_by,omitempty"`
+}
+
+// inForce says whether the block is wanted at a time.
+func (b *Block) inForce(now time.Time) bool {
+	return b.State == Active && (b.Pinned || now.Before(b.Expires))
 }
 
 // Bounds of what a block remembers.
@@ -92,6 +106,8 @@ const (
 	Deny    Verb = "deny"    // pending -> denied
 	Revoke  Verb = "revoke"  // active -> revoked: its entries are removed
 	Restore Verb = "restore" // active, entry removed by a person: write it again
+	Pin     Verb = "pin"     // active: before everything, and it does not expire
+	Unpin   Verb = "unpin"   // active, pinned: its time to live starts anew
 )
 
 // Decision is what a person, or auto mode, says about a block.

@@ -43,7 +43,7 @@ type savedSlot struct {
 
 // checkpointVersion grows with every change of what Apply does or keeps, so that
 // a checkpoint made by other code is not used.
-const checkpointVersion = 1
+const checkpointVersion = 2
 
 // Save gives the whole state as JSON. The same state gives the same bytes.
 func (l *List) Save() ([]byte, error) {

@@ -40,6 +40,20 @@ func (l *List) Decide(now time.Time, id ID, d Decision) ([]Event, error) {
 			return nil, fmt.Errorf("%s: %w: none of its entries was removed", id, ErrDecided)
 		}
 		e.Kind = Restored
+	case Pin, Unpin:
+		if b.State != Active || b.Cover {
+			return nil, fmt.Errorf("%s: %w: only what is in force can be pinned", id, ErrNotActive)
+		}
+		if b.Pinned == (d.Verb == Pin) {
+			return nil, fmt.Errorf("%s: %w: pinned is %t", id, ErrDecided, b.Pinned)
+		}
+		e.Kind = Pinned
+		if d.Verb == Unpin {
+			e.Kind, e.Expires = Unpinned, b.Expires
+			if again := now.Add(b.TTL).UTC(); again.After(b.Expires) {
+				e.Expires = again
+			}
+		}
 	default:
 		return nil, fmt.Errorf("%s: unknown decision %q", id, d.Verb)
 	}
@@ -50,7 +64,7 @@ func (l *List) Decide(now time.Time, id ID, d Decision) ([]Event, error) {
 func (l *List) Expire(now time.Time) []Event {
 	var out []Event
 	for _, b := range l.Blocks() {
-		if b.State == Active && !now.Before(b.Expires) {
+		if b.State == Active && !b.inForce(now) {
 			out = append(out, Event{Kind: Expired, At: now, Actor: EngineActor, Block: b.ID, Reason: "its time ran out"})
 		}
 	}
@@ -64,8 +78,9 @@ type Candidate struct {
 	Direction alert.Direction // Outbound is egress, Inbound is ingress
 	Prefix    netip.Prefix
 	Weight    int
+	Pinned    bool
 	Since     time.Time
-	Expires   time.Time
+	Expires   time.Time // not for a pinned one
 	Reason    string
 }
 
@@ -74,7 +89,7 @@ type Candidate struct {
 func (l *List) Wanted(now time.Time) []Candidate {
 	var out []Candidate
 	for _, b := range l.blocks {
-		if b.State != Active || !now.Before(b.Expires) {
+		if b.Cover || !b.inForce(now) {
 			continue
 		}
 		for _, t := range b.Targets {
@@ -82,7 +97,7 @@ func (l *List) Wanted(now time.Time) []Candidate {
 				if l.ledger.isDrifted(t.ACL, d, b.Prefix) {
 					continue
 				}
-				out = append(out, candidate(*b, t.ACL, d))
+				out = append(out, candidate(*b, t.ACL, d, now))
 			}
 		}
 	}
@@ -93,16 +108,7 @@ func (l *List) Wanted(now time.Time) []Candidate {
 	return out
 }
 
-func candidate(b Block, acl string, d alert.Direction) Candidate {
-	return Candidate{Block: b.ID, ACL: acl, Direction: d, Prefix: b.Prefix, Weight: b.Weight + rank(b),
+func candidate(b Block, acl string, d alert.Direction, now time.Time) Candidate {
+	return Candidate{Block: b.ID, ACL: acl, Direction: d, Prefix: b.Prefix, Weight: b.Score(now).Total(), Pinned: b.Pinned,
 		Since: b.DecidedAt, Expires: b.Expires, Reason: "approved by " + b.DecidedBy}
 }
-
-// rank is what a block weighs beyond its rule: 1 for each alert that named it
-// after the first, up to 20, and 5 for each time it was blocked before, up to 25.
-func rank(b Block) int {
-	return min(max(b.Sightings-1, 0), 20) + 5*min(b.Repeat, 5)
-}
-
-// Rank gives the weight that a block has when slots are scarce.
-func (b Block) Rank() int { return b.Weight + rank(b) }

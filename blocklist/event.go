@@ -35,7 +35,7 @@ import (
 )
 
 // Version is the version of the records that this program writes.
-const Version = 1
+const Version = 2
 
 // ErrNewer says that a record was written by a newer program.
 var ErrNewer = errors.New("the journal holds records of a newer version: run the newer program, or point [state] path at another file")
@@ -54,6 +54,10 @@ const (
 	Denied   Kind = "denied"
 	Revoked  Kind = "revoked"
 	Expired  Kind = "expired"
+	// Pinned and Unpinned: a person wants a block before everything and without an
+	// end, or no longer.
+	Pinned   Kind = "pinned"
+	Unpinned Kind = "unpinned"
 	// Restored: a person wants entries back that somebody removed.
 	Restored Kind = "restored"
 	// Started and Settled: one write to one ACL.
@@ -83,7 +87,7 @@ type Event struct {
 	Sighting *Sighting    `json:"sighting,omitempty"` // sighted
 	Block    ID           `json:"block,omitempty"`    // the block concerned
 	Proposal *Proposal    `json:"proposal,omitempty"` // proposed
-	Expires  time.Time    `json:"expires,omitzero"`   // approved
+	Expires  time.Time    `json:"expires,omitzero"`   // approved, denied, unpinned
 	Effect   string       `json:"effect,omitempty"`   // approved: digest of what was shown
 	Write    *Write       `json:"write,omitempty"`    // started, drifted, returned, gone
 	WriteID  string       `json:"write_id,omitempty"` // started, settled
@@ -154,6 +158,10 @@ type Sighting struct {
 	Events    int              `json:"events,omitempty"`
 	Reasons   []string         `json:"reasons,omitempty"`
 	Evidence  []alert.Evidence `json:"evidence,omitempty"`
+	// Weight is what the rule and the severity of this alert weigh.
+	Weight int `json:"weight,omitempty"`
+	// LeftOut says that the block was in force and had no slot on some ACL.
+	LeftOut bool `json:"left_out,omitempty"`
 	// Again says that the alert has named the address before: there is only more
 	// evidence now, or another outcome.
 	Again bool `json:"again,omitempty"`

@@ -166,6 +166,14 @@ func (g *ledger) forgetDrift(b *Block) {
 	}
 }
 
+func (g *ledger) dropDrifts(which func(Drift) bool) {
+	for k, d := range g.drifts {
+		if which(d) {
+			delete(g.drifts, k)
+		}
+	}
+}
+
 func (g *ledger) hasDrift(b *Block) bool {
 	return slices.ContainsFunc(blockDrifts(b), func(k driftKey) bool { _, ok := g.drifts[k]; return ok })
 }

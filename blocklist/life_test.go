@@ -227,7 +227,7 @@ func TestGrowingAlert(t *testing.T) {
 }
 
 func TestDecodeRefusesNewer(t *testing.T) {
-	if _, err := Decode([]byte(`{"v":2,"kind":"observed"}`)); !errors.Is(err, ErrNewer) {
+	if _, err := Decode([]byte(`{"v":3,"kind":"observed"}`)); !errors.Is(err, ErrNewer) {
 		t.Errorf("a newer record gives %v", err)
 	}
 	if _, err := Decode([]byte(`{"v":1,"kind":`)); err == nil {

@@ -99,8 +99,16 @@ func (l *List) Apply(e Event) error {
 		return l.applyProposed(e)
 	case Approved, Denied, Revoked, Expired:
 		return l.applyDecided(e)
-	case Started, Settled, Drifted, Returned, Gone:
+	case Pinned, Unpinned:
+		return l.applyPinned(e)
+	case Started, Settled, Gone:
 		return l.ledger.apply(e)
+	case Drifted, Returned:
+		if err := l.ledger.apply(e); err != nil {
+			return err
+		}
+		l.spreadDrift(e)
+		return nil
 	case Restored:
 		l.ledger.restore(e.Block, l.blocks[e.Block])
 		return nil
@@ -160,6 +168,12 @@ func (l *List) applySighted(e Event) error {
 		b.LastSeen = e.At
 		b.Alerts = prependBounded(b.Alerts, s.Alert, MaxAlertsPerBlock)
 		b.Hosts = addSorted(b.Hosts, st.Note.AgentID, MaxHostsPerBlock)
+		if s.LeftOut {
+			b.Missed++
+		}
+		if s.Weight > b.Weight {
+			b.Weight, b.Severity = s.Weight, st.Note.Severity
+		}
 	}
 	return nil
 }
@@ -203,7 +217,7 @@ func (l *List) applyDecided(e Event) error {
 		return fmt.Errorf("%s event for %s, which was never proposed", e.Kind, e.Block)
 	}
 	from := Pending
-	if e.Kind == Revoked || e.Kind == Expired {
+	if e.Kind == Revoked || e.Kind == Expired && !(b.Cover && b.State == Pending) {
 		from = Active
 	}
 	if b.State != from {
@@ -215,9 +229,12 @@ func (l *List) applyDecided(e Event) error {
 	}
 	b.DecidedAt = e.At
 	b.Expires = e.Expires
+	b.Pinned, b.PinnedBy = false, ""
 	switch e.Kind {
 	case Approved:
-		l.past[pastKey{b.Direction, b.Prefix}]++
+		if !b.Cover {
+			l.past[pastKey{b.Direction, b.Prefix}]++
+		}
 		if e.Actor == AutoActor {
 			l.noteAuto(e.At, b)
 		}
@@ -226,6 +243,53 @@ func (l *List) applyDecided(e Event) error {
 	}
 	return nil
 }
+
+func (l *List) applyPinned(e Event) error {
+	b := l.blocks[e.Block]
+	if b == nil || b.State != Active || b.Pinned == (e.Kind == Pinned) {
+		return fmt.Errorf("%s event for %s, which is not one that this can happen to", e.Kind, e.Block)
+	}
+	b.Pinned, b.PinnedBy = e.Kind == Pinned, e.Actor
+	if !b.Pinned {
+		b.PinnedBy, b.Expires = "", e.Expires
+	}
+	return nil
+}
+
+// spreadDrift carries the loss, or the return, of an entry that served several
+// blocks over to each of them, so that each can be restored.
+func (l *List) spreadDrift(e Event) {
+	w := *e.Write
+	own := driftKey{w.ACL, w.Direction, w.Prefix}
+	if e.Kind == Returned {
+		l.ledger.dropDrifts(func(d Drift) bool {
+			return d.ACL == w.ACL && d.Direction == w.Direction && d.Number == w.Number && inside(w.Prefix, d.Prefix)
+		})
+		return
+	}
+	exact, spread := false, false
+	for _, b := range l.blocks {
+		if b.Cover || b.State != Active || !b.aimsAt(w.ACL, w.Direction) || !inside(w.Prefix, b.Prefix) {
+			continue
+		}
+		if b.Prefix == w.Prefix {
+			exact = true
+			continue
+		}
+		spread = true
+		l.ledger.drifts[driftKey{w.ACL, w.Direction, b.Prefix}] = Drift{ACL: w.ACL, Direction: w.Direction, Prefix: b.Prefix, Number: w.Number, Since: e.At}
+	}
+	if spread && !exact {
+		delete(l.ledger.drifts, own)
+	}
+}
+
+func (b *Block) aimsAt(acl string, d alert.Direction) bool {
+	return slices.ContainsFunc(b.Targets, func(t policy.Target) bool { return t.ACL == acl && slices.Contains(t.Directions, d) })
+}
+
+// inside says that every address of q is in p.
+func inside(p, q netip.Prefix) bool { return p.Bits() <= q.Bits() && p.Contains(q.Addr()) }
 
 // noteAuto remembers an approval by auto mode for an hour.
 func (l *List) noteAuto(at time.Time, b *Block) {
@@ -334,7 +398,7 @@ func (l *List) Blocks() []Block {
 func (l *List) NextExpiry() (time.Time, bool) {
 	var next time.Time
 	for _, b := range l.blocks {
-		if b.State == Active && (next.IsZero() || b.Expires.Before(next)) {
+		if b.State == Active && !b.Pinned && (next.IsZero() || b.Expires.Before(next)) {
 			next = b.Expires
 		}
 	}

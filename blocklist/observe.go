@@ -49,7 +49,7 @@ func noteOf(a alert.Alert, why string) AlertNote {
 // none when it adds nothing to what is known.
 func (l *List) Observe(now time.Time, a alert.Alert, in alert.Indicator, v policy.Verdict) []Event {
 	s := Sighting{Alert: a.ID, Addr: in.Addr, Direction: in.Direction, Events: in.Events,
-		Reasons: v.Reasons, Evidence: in.Evidence}
+		Reasons: v.Reasons, Evidence: in.Evidence, Weight: v.Weight}
 	old, seen := l.sighting(a.ID, in)
 	s.Again = seen
 	if seen && old.Events >= in.Events && old.Outcome != OutcomeIgnored && old.Outcome != OutcomeRefused {

@@ -31,7 +31,6 @@ type aclState struct {
 	answers map[string]blocklist.Answer // by write id
 	since   map[string]sighted
 	missing map[blocklist.Slot]time.Time // since when every read lacks an entry of ours
-	told    map[string]bool              // writes whose line was printed
 
 	failures  int       // writes that failed in a row
 	denied    int       // of these, for want of permission
@@ -42,6 +41,9 @@ type aclState struct {
 	plan      firewall.Plan
 	planRev   uint64
 	planReady bool
+	places    map[placeKey]placement
+	told      map[string]bool // writes whose line was printed
+	shortfall map[string]toldShortfall
 	lim       firewall.Limits
 	limRev    uint64
 }
@@ -54,7 +56,7 @@ type sighted struct {
 
 func newACLState(c ACLConfig) *aclState {
 	return &aclState{cfg: c, answers: map[string]blocklist.Answer{}, since: map[string]sighted{},
-		told: map[string]bool{}, waiting: map[string]string{}, avoid: map[blocklist.Slot]time.Time{}, missing: map[blocklist.Slot]time.Time{}}
+		told: map[string]bool{}, shortfall: map[string]toldShortfall{}, waiting: map[string]string{}, avoid: map[blocklist.Slot]time.Time{}, missing: map[blocklist.Slot]time.Time{}}
 }
 
 func (l *loop) acl(id string) *aclState {
@@ -96,10 +98,16 @@ func (l *loop) limits(a *aclState, t time.Time) firewall.Limits {
 }
 
 func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
-	lim := firewall.Limits{Quota: a.cfg.Quota, Low: a.cfg.Low, High: a.cfg.High,
-		Resting: map[firewall.Direction]map[int]bool{}, Unsure: map[firewall.Direction]map[int]bool{}, Pending: map[firewall.Direction]map[firewall.Family]int{}}
-	if t.Before(a.quotaUntil) {
-		lim.Quota = a.quota
+	x := l.cfg.Slots
+	quota, _ := a.quotaNow(t)
+	lim := firewall.Limits{Quota: max(1, quota-a.cfg.Reserve), Low: a.cfg.Low, High: a.cfg.High,
+		Margin: x.Margin, Price: x.Price, Collateral: x.Collateral, MinBits4: x.MinBits4, MinBits6: x.MinBits6,
+		AskFirst: func(p netip.Prefix) bool { _, soft := l.guard.Soft(p); return soft },
+		Resting:  map[firewall.Direction]map[int]bool{}, Unsure: map[firewall.Direction]map[int]bool{}, Pending: map[firewall.Direction]map[firewall.Family]int{}}
+	for _, c := range l.list.Covers(t) {
+		if c.ACL == a.cfg.ID {
+			lim.Covers = append(lim.Covers, firewall.Cover{Direction: toFirewall(c.Direction), Prefix: c.Prefix})
+		}
 	}
 	if len(l.guard.Entries()) > 0 {
 		lim.Guard = l.policy.Guard
@@ -121,7 +129,8 @@ func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
 	}
 	for _, w := range l.list.Pending(a.cfg.ID) {
 		dir := toFirewall(w.Direction)
-		if w.Op != blocklist.OpCreate {
+		// A replace whose new entry is there has happened; a delete may still happen.
+		if w.Op == blocklist.OpDelete || w.Op == blocklist.OpReplace && !a.shows(dir, w.Number, w.Prefix) {
 			if lim.Unsure[dir] == nil {
 				lim.Unsure[dir] = map[int]bool{}
 			}
@@ -137,6 +146,22 @@ func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
 	return lim
 }
 
+// quotaNow gives the quota of entries for each direction and family, and where it
+// comes from. What the service enforces outranks what anybody says.
+func (a *aclState) quotaNow(t time.Time) (int, string) {
+	n, from := firewall.DefaultQuota, "AWS's default"
+	switch {
+	case a.cfg.Quota > 0:
+		n, from = a.cfg.Quota, "the configuration"
+	case a.live.Quota > 0:
+		n, from = a.live.Quota, "Service Quotas"
+	}
+	if t.Before(a.quotaUntil) && a.quota < n {
+		n, from = a.quota, "a refusal by AWS"
+	}
+	return n, from
+}
+
 // shows says whether the ACL has a deny of all protocols for p at a number.
 func (a *aclState) shows(dir firewall.Direction, number int, p netip.Prefix) bool {
 	return slices.ContainsFunc(a.live.Entries, func(e firewall.Entry) bool {
@@ -144,36 +169,42 @@ func (a *aclState) shows(dir firewall.Direction, number int, p netip.Prefix) boo
 	})
 }
 
-// wanted gives the candidates for an ACL. One whose write may still land is held
-// back: it is looked for first.
+// wanted gives the candidates for an ACL. One whose write may still land is held:
+// it is looked for first.
 func (l *loop) wanted(a *aclState, t time.Time) []firewall.Candidate {
-	type key struct {
-		dir firewall.Direction
-		p   netip.Prefix
+	held := a.unsettled(l.list, t)
+	var out []firewall.Candidate
+	for _, c := range l.list.Wanted(t) {
+		if c.ACL != a.cfg.ID {
+			continue
+		}
+		f := toCandidate(c)
+		f.Held = slices.ContainsFunc(held, func(w firewall.Cover) bool { return w.Direction == f.Direction && inside(w.Prefix, f.Prefix) })
+		out = append(out, f)
 	}
-	held := map[key]bool{}
-	for _, w := range l.list.Pending(a.cfg.ID) {
+	return out
+}
+
+// unsettled gives what was written, does not show, and may still appear.
+func (a *aclState) unsettled(list *blocklist.List, t time.Time) []firewall.Cover {
+	var out []firewall.Cover
+	for _, w := range list.Pending(a.cfg.ID) {
 		dir := toFirewall(w.Direction)
 		if w.Op == blocklist.OpDelete || a.shows(dir, w.Number, w.Prefix) {
 			continue
 		}
 		if a.answers[w.ID].Done || t.Sub(w.At) < graceAfterUnknown {
-			held[key{dir, w.Prefix}] = true
+			out = append(out, firewall.Cover{Direction: dir, Prefix: w.Prefix})
 		}
-	}
-	var out []firewall.Candidate
-	for _, c := range l.list.Wanted(t) {
-		dir := toFirewall(c.Direction)
-		if c.ACL != a.cfg.ID || held[key{dir, c.Prefix}] {
-			continue
-		}
-		out = append(out, toCandidate(c))
 	}
 	return out
 }
 
+// inside says that every address of q is in p.
+func inside(p, q netip.Prefix) bool { return p.Bits() <= q.Bits() && p.Contains(q.Addr()) }
+
 func toCandidate(c blocklist.Candidate) firewall.Candidate {
-	return firewall.Candidate{Direction: toFirewall(c.Direction), Prefix: c.Prefix, Weight: c.Weight,
+	return firewall.Candidate{Direction: toFirewall(c.Direction), Prefix: c.Prefix, Weight: c.Weight, Pinned: c.Pinned,
 		Since: c.Since, Reason: c.Reason, Ref: string(c.Block)}
 }
 
@@ -182,6 +213,7 @@ func (l *loop) planFor(a *aclState, t time.Time) firewall.Plan {
 	if !a.planReady || a.planRev != l.view.rev {
 		a.plan = firewall.Diff(a.live, l.wanted(a, t), l.limits(a, t))
 		a.planRev, a.planReady = l.view.rev, true
+		a.places = placements(a.plan)
 	}
 	return a.plan
 }

@@ -31,7 +31,7 @@ func TestTimeToBlock(t *testing.T) {
 		for i := range 17 {
 			r.wait(time.Duration(20_000+rng.IntN(20_000)) * time.Millisecond)
 			shown := time.Now()
-			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", i+1)))
+			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", 2*i+1)))
 			r.wait(15 * time.Second)
 			if !wrote.After(shown) {
 				t.Fatalf("alert %d was not blocked in 15 s", i)

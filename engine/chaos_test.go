@@ -338,9 +338,10 @@ func (c *chaos) settleDown(reborn func()) {
 	}
 	var got []string
 	for _, e := range c.fw.ACL(acl1).Entries {
-		p := e.Prefix.String()
 		if e.Deny && !e.Default() && e.Number != 3 && !netip.MustParsePrefix("192.0.2.0/24").Overlaps(e.Prefix) {
-			got = append(got, p)
+			for a := e.Prefix.Addr(); e.Prefix.Contains(a); a = a.Next() { // one entry may serve several
+				got = append(got, netip.PrefixFrom(a, a.BitLen()).String())
+			}
 		}
 	}
 	slices.Sort(want)

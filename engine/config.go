@@ -74,7 +74,18 @@ type SourceHealth struct {
 type ACLConfig struct {
 	ID, Name  string
 	Low, High int // our number range
-	Quota     int // 0: firewall.DefaultQuota
+	Quota     int // 0: what the ACL says was read, else firewall.DefaultQuota
+	Reserve   int // entries of the quota that stay free for others
+}
+
+// Slots says how scarce slots are given out.
+type Slots struct {
+	Margin     int // how much more a newcomer must weigh than what it displaces
+	Price      int // weight that an innocent address (for IPv6 a /64) costs
+	Collateral int // the most innocent addresses of one entry without asking
+	// MinBits4 and MinBits6 are the shortest prefixes that entries are widened to;
+	// 0: the defaults of firewall.
+	MinBits4, MinBits6 int
 }
 
 // AutoLimits stop auto mode. Zero means the default.
@@ -116,6 +127,7 @@ type Config struct {
 	MaxTTL        time.Duration // 0: 30 days
 	DenyMemory    time.Duration // how long a no is remembered; 0: 30 days
 	Limits        AutoLimits
+	Slots         Slots
 	MaxAlerts     int // rows kept; 0: 10,000
 
 	// Holder names this process in leases and for other operators: user@host:pid.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -269,7 +270,7 @@ func TestStaleReadsMakeNoTwins(t *testing.T) {
 		r.fw.Faults(func(c firewalltest.Call) firewalltest.Fault { return firewalltest.Fault{Stale: 2 * time.Minute} })
 		r.start()
 		for i := range 10 {
-			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", i+1)))
+			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", 2*i+1)))
 		}
 		r.wait(20 * time.Minute)
 		if n := len(r.ours()); n != 10 {
@@ -320,7 +321,7 @@ func TestAutoStopsAtItsLimit(t *testing.T) {
 		r.cfg.Limits = AutoLimits{PerMinute: 5, PerHour: 60}
 		r.start()
 		for i := range 9 {
-			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", i+1)))
+			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", 2*i+1)))
 		}
 		s := r.wait(time.Minute)
 		if len(r.ours()) != 5 || len(s.Proposals) != 4 || s.Ceiling != policy.Review || !s.Stopped {
@@ -349,14 +350,25 @@ func TestMoreThanSlots(t *testing.T) {
 		r.cfg.Limits = AutoLimits{PerMinute: 100, PerHour: 100}
 		r.start()
 		for i := range 25 {
-			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", i+1)))
+			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", 2*i+1)))
 		}
 		s := r.wait(5 * time.Minute)
 		if len(r.ours()) != 18 || len(s.ACLs[0].Waiting) != 7 {
 			t.Errorf("%d blocked, %d waiting", len(r.ours()), len(s.ACLs[0].Waiting))
 		}
-		if len(r.lines("waiting")) != 7 {
-			t.Errorf("%d lines of waiting", len(r.lines("waiting")))
+		single, whole := 0, []string{}
+		for _, l := range r.lines("waiting") {
+			if l.Shortfall == nil {
+				single++
+			} else {
+				whole = append(whole, l.Text)
+			}
+		}
+		if want := acl1 + " egress IPv4: 25 wanted, 18 kept, 7 waiting, cut-off weight 125"; single != 7 || len(whole) == 0 || whole[len(whole)-1] != want {
+			t.Errorf("%d lines of waiting; the shortfall is told as %q, want %q", single, whole, want)
+		}
+		if n := slices.IndexFunc(s.ACLs[0].Waiting, func(w WaitingView) bool { return w.Next }); n != 0 {
+			t.Errorf("next up is number %d of those that wait", n)
 		}
 		writes := len(r.fw.Writes())
 		r.wait(12 * time.Hour)
@@ -550,7 +562,7 @@ func TestQuotaIsLearnedDown(t *testing.T) {
 		r.cfg.Limits = AutoLimits{PerMinute: 100, PerHour: 100}
 		r.start()
 		for i := range 12 {
-			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", i+1)))
+			r.src.add(outbound(fmt.Sprint("a", i), fmt.Sprintf("203.0.113.%d", 2*i+1)))
 		}
 		s := r.wait(10 * time.Minute)
 		if len(r.ours()) != 6 || len(s.ACLs[0].Waiting) != 6 || s.ACLs[0].Budgets[0].Quota != 8 {

@@ -173,6 +173,7 @@ func (l *loop) observeChunk(ctx context.Context, chunk []finding) {
 			for _, in := range f.indicators {
 				v := gate.limit(l.policy.Judge(f.alert, in))
 				evs := l.list.Observe(t, f.alert, in, v)
+				l.markLeftOut(evs, t)
 				gate.count(evs, v)
 				events = append(events, evs...)
 			}
@@ -269,6 +270,9 @@ func (l *loop) pollEnded(ctx context.Context, it pollItem) {
 	l.line(LogLine{Severity: Info, Event: "poll", Text: "polled"})
 	if broken {
 		return
+	}
+	if l.base > policy.Observe {
+		l.note(l.record(ctx, func() ([]blocklist.Event, error) { return l.offerCovers(t), nil }))
 	}
 	through := it.began
 	if !it.open.IsZero() && it.open.Before(through) {

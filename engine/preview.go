@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net/netip"
+	"slices"
 	"time"
 
 	"selfprotect/alert"
@@ -30,7 +30,7 @@ func (l *loop) cachedPreview(b blocklist.Block, t time.Time) *Proposal {
 
 // preview works out what an approval would do now.
 func (l *loop) preview(b blocklist.Block, t time.Time) *Proposal {
-	p := &Proposal{Block: b, RuleName: l.ruleName(b.RuleID), Blocked: l.blockedWhy(b, t)}
+	p := &Proposal{Block: b, Score: b.Score(t), RuleName: l.ruleName(b.RuleID), Blocked: l.blockedWhy(b, t)}
 	h := sha256.New()
 	fmt.Fprint(h, b.Effect())
 	for _, target := range b.Targets {
@@ -43,6 +43,9 @@ func (l *loop) preview(b blocklist.Block, t time.Time) *Proposal {
 			}
 			// Rule numbers and counts may shift; they are not part of the effect.
 			fmt.Fprintf(h, "|%s %s %s %s %s", s.ACL, s.Direction, s.Prefix, kind, s.Displaces)
+			if s.Innocent > 0 && !b.Cover {
+				fmt.Fprintf(h, " %s", s.Entry) // it denies more than the proposal names
+			}
 			p.Steps = append(p.Steps, s)
 		}
 	}
@@ -73,55 +76,84 @@ func (l *loop) blockedWhy(b blocklist.Block, t time.Time) string {
 
 // step works out the effect on one ACL in one direction; it gives its kind.
 func (l *loop) step(s *Step, a *aclState, b blocklist.Block, d alert.Direction, t time.Time) string {
-	b.State, b.DecidedAt = blocklist.Active, t
-	want := append(l.wanted(a, t), firewall.Candidate{Direction: s.Direction, Prefix: b.Prefix,
-		Weight: b.Rank(), Since: t, Ref: string(b.ID)})
-	plan := firewall.Diff(a.live, want, l.limits(a, t))
-	family := firewall.FamilyOf(b.Prefix)
-	for _, bud := range plan.Budgets {
-		if bud.Direction == s.Direction && bud.Family == family {
-			s.SlotsAfter = bud.Free
+	want, lim := l.wanted(a, t), l.limits(a, t)
+	if b.Cover {
+		lim.Covers = append(slices.Clone(lim.Covers), firewall.Cover{Direction: s.Direction, Prefix: b.Prefix})
+	} else {
+		want = append(want, firewall.Candidate{Direction: s.Direction, Prefix: b.Prefix, Weight: b.Score(t).Total(), Since: t, Ref: string(b.ID)})
+	}
+	plan := firewall.Diff(a.live, want, lim)
+	after := placements(plan)
+	s.SlotsAfter = slotsAfter(plan, s.Direction, firewall.FamilyOf(b.Prefix))
+	l.planFor(a, t)
+	for _, c := range want {
+		k := placeKey{c.Direction, blocklist.ID(c.Ref)}
+		was, is := a.places[k].status, after[k].status
+		switch {
+		case c.Direction != s.Direction || c.Ref == string(b.ID):
+		case was != "waiting" && is == "waiting":
+			s.Displaces = append(s.Displaces, c.Prefix)
+		case was == "waiting" && is != "waiting":
+			s.Admits = append(s.Admits, c.Prefix)
 		}
+	}
+	if b.Cover {
+		return l.stepOfCover(s, plan, b)
+	}
+	at := after[placeKey{s.Direction, b.ID}]
+	s.Number, s.Note = at.number, at.note
+	if at.prefix.IsValid() && at.prefix != b.Prefix {
+		s.Entry, s.Innocent = at.prefix, at.innocent
+	}
+	if at.status != "writing" {
+		if at.status == "present" && at.note == "" {
+			s.Note = fmt.Sprintf("entry %d of ours denies it already", at.number)
+		}
+		return at.status
 	}
 	for _, c := range plan.Changes {
-		if c.Direction != s.Direction || c.Prefix != b.Prefix || c.Op == firewall.Delete {
+		if c.Direction == s.Direction && c.Number == at.number && c.Op != firewall.Delete {
+			s.Op = c.Op
+		}
+	}
+	return "deny"
+}
+
+// stepOfCover finds the entry that a grant would lead to.
+func (l *loop) stepOfCover(s *Step, plan firewall.Plan, b blocklist.Block) string {
+	for _, p := range slices.Concat(plan.Coming, plan.Kept) {
+		if p.Candidate.Direction != s.Direction || p.Innocent == 0 {
 			continue
 		}
-		s.Op, s.Number = c.Op, c.Number
-		if c.Op == firewall.Create {
-			s.SlotsAfter = max(0, s.SlotsAfter-creates(plan, s.Direction, family))
-		} else if l.stillWanted(a, s.Direction, c.Old, t) {
-			s.Displaces = c.Old
-		}
-		return "deny"
-	}
-	status, note := planned(plan, s.Direction, b.Prefix)
-	s.Note = note
-	if status == "writing" {
-		for _, k := range plan.Kept {
-			if k.Candidate.Direction == s.Direction && k.Candidate.Prefix == b.Prefix {
-				s.Number, s.Note = k.Entry.Number, fmt.Sprintf("entry %d of ours denies it already", k.Entry.Number)
+		for _, c := range plan.Changes {
+			if c.Direction == s.Direction && c.Op != firewall.Delete && c.Prefix.Contains(p.Candidate.Prefix.Addr()) && inside(b.Prefix, c.Prefix) {
+				s.Op, s.Number, s.Entry, s.Innocent = c.Op, c.Number, c.Prefix, p.Innocent
+				return "widen"
 			}
 		}
 	}
-	return status
+	s.Note = "it would change nothing now"
+	return "widen"
 }
 
-func creates(plan firewall.Plan, dir firewall.Direction, f firewall.Family) int {
-	n := 0
+// slotsAfter gives what a plan leaves free.
+func slotsAfter(plan firewall.Plan, dir firewall.Direction, f firewall.Family) int {
+	free := 0
+	for _, b := range plan.Budgets {
+		if b.Direction == dir && b.Family == f {
+			free = b.Free
+		}
+	}
 	for _, c := range plan.Changes {
-		if c.Op == firewall.Create && c.Direction == dir && firewall.FamilyOf(c.Prefix) == f {
-			n++
+		if c.Direction != dir || firewall.FamilyOf(c.Prefix) != f {
+			continue
+		}
+		switch c.Op {
+		case firewall.Create:
+			free--
+		case firewall.Delete:
+			free++
 		}
 	}
-	return n
-}
-
-func (l *loop) stillWanted(a *aclState, dir firewall.Direction, p netip.Prefix, t time.Time) bool {
-	for _, c := range l.wanted(a, t) {
-		if c.Direction == dir && c.Prefix == p {
-			return true
-		}
-	}
-	return false
+	return max(0, free)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"selfprotect/firewall"
 )
 
 // problems says what is wrong now, worst first.
@@ -59,14 +61,30 @@ func (l *loop) aclProblems(a *aclState, t time.Time, add func(Severity, time.Tim
 	if a.readAt.IsZero() {
 		return
 	}
-	plan := l.planFor(a, t)
-	if n := len(plan.Void); n > 0 {
-		add(Fault, t, fmt.Sprintf("%d denies on %s take no effect: an allow with a lower number matches first", n, id), plan.Void[0].Note)
-	}
-	if n := len(plan.Left); n > 0 {
-		add(Warning, t, fmt.Sprintf("%d blocks wait on %s: %s", n, id, plan.Left[0].Why), "")
-	}
+	l.planProblems(a, l.planFor(a, t), t, add)
 	for _, w := range a.live.Warnings {
 		add(Warning, a.readAt, id+": "+clean(w), "")
+	}
+}
+
+// planProblems says what the plan cannot do.
+func (l *loop) planProblems(a *aclState, plan firewall.Plan, t time.Time, add func(Severity, time.Time, string, string)) {
+	id := a.cfg.ID
+	if n := len(plan.Void); n > 0 {
+		add(Fault, t, fmt.Sprintf("%d denies on %s do not take full effect: an allow with a lower number matches first", n, id), plan.Void[0].Note)
+	}
+	shadowed := slices.DeleteFunc(slices.Clone(plan.Left), func(x firewall.Left) bool { return !x.Shadowed })
+	if n := len(shadowed); n > 0 {
+		add(Fault, t, fmt.Sprintf("%d blocks on %s cannot take effect: %s", n, id, shadowed[0].Why), "give the allow a higher number, or our entries a lower range")
+	}
+	for _, b := range plan.Budgets {
+		if b.Waiting == 0 {
+			continue
+		}
+		hint := "the heaviest are kept; who comes next is marked in the list"
+		if b.Slots == 0 {
+			hint = "entries of others fill the quota; remove some, or have the quota raised"
+		}
+		add(Warning, t, fmt.Sprintf("slots are short on %s %s %s: %s", id, b.Direction, b.Family, b.Shortfall()), hint)
 	}
 }

@@ -79,6 +79,12 @@ type ACLView struct {
 	Warnings                       []string
 	Entries                        []EntryView // by direction, then number
 	Budgets                        []firewall.Budget
+	// Quota is the number of entries for each direction and family, and where that
+	// number comes from, in words.
+	Quota     int
+	QuotaFrom string
+	// Changes are what the plan would do now, in order.
+	Changes []firewall.Change
 	// Waiting are the blocks that found no slot, best first, with the reason.
 	Waiting []WaitingView
 	// Drifted are entries of ours that somebody removed.
@@ -97,9 +103,15 @@ type EntryView struct {
 	// be removed.
 	Block   blocklist.ID
 	Expires time.Time
-	// Effect says in words whether a deny takes effect: empty when it does, else
-	// such as "shadowed by allow 5".
-	Effect string
+	// Serves are the blocks that an entry of ours serves, best first; Weight is
+	// what they weigh together, Expires when the last of them ends.
+	Serves []blocklist.ID
+	Weight int
+	Pinned bool // one of them is
+	// Innocent counts the addresses (for IPv6 the /64s) that it denies beside them.
+	Innocent int64
+	// Effect says by first match what a deny does where it stands.
+	Effect firewall.Effect
 	// Foreign entries inside our number range are worth a look.
 	InRange bool
 }
@@ -110,7 +122,11 @@ type WaitingView struct {
 	Prefix    netip.Prefix
 	Direction firewall.Direction
 	Weight    int
+	Score     blocklist.Score
+	Missed    int // alerts that named it while it was left out
 	Why       string
+	Next      bool // it comes in when one slot more is free
+	Shadowed  bool // no number could make it work
 }
 
 // DriftView is an entry of ours that is gone.
@@ -134,6 +150,7 @@ type AlertRow struct {
 // approval has now.
 type Proposal struct {
 	blocklist.Block
+	Score    blocklist.Score // its weight now, number by number
 	RuleName string
 	// Digest binds an approval to what is shown here: pass it in Decision.Effect.
 	Digest string
@@ -152,8 +169,13 @@ type Step struct {
 	// Op is the change that the plan would make, 0 when it would make none.
 	Op     firewall.Op
 	Number int // would be used now; not part of the digest
-	// Displaces is the prefix of ours that loses its slot.
-	Displaces netip.Prefix
+	// Entry is the prefix of the entry that would serve it, when it is another one;
+	// Innocent counts what that denies beside what is wanted.
+	Entry    netip.Prefix
+	Innocent int64
+	// Displaces are the prefixes that lose their slots, Admits those that a widening
+	// lets in.
+	Displaces, Admits []netip.Prefix
 	// Note says why nothing would change: waits for a slot, already denied by
 	// entry 50, shadowed by allow 1.
 	Note string
@@ -164,6 +186,7 @@ type Step struct {
 // BlockView is a block that was decided.
 type BlockView struct {
 	blocklist.Block
+	Score    blocklist.Score // its weight now, number by number
 	RuleName string
 	// Presence says for each ACL and direction where the entry stands.
 	Presence []Presence
@@ -173,8 +196,11 @@ type BlockView struct {
 type Presence struct {
 	ACL       string
 	Direction firewall.Direction
-	Number    int    // 0 when there is none
-	Status    string // present, writing, waiting, covered, drifted, unknown, removed, removing, failed, none
+	Number    int          // 0 when there is none
+	Entry     netip.Prefix // of the entry that serves it, when it is a wider one
+	Innocent  int64        // what that denies beside what is wanted
+	Next      bool         // waiting, and comes in when one slot more is free
+	Status    string       // present, writing, waiting, covered, drifted, unknown, removed, removing, failed, none
 	Note      string
 }
 
@@ -205,6 +231,8 @@ type LogLine struct {
 	Direction firewall.Direction
 	Number    int
 	Reason    string
+	// Shortfall is set in a waiting line about a whole list of an ACL.
+	Shortfall *firewall.Budget
 }
 
 // Problem is something wrong that a person should know.

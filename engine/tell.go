@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
 	"selfprotect/alert"
 	"selfprotect/blocklist"
@@ -62,19 +64,23 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		return
 	case blocklist.Proposed:
 		bump(&c.Proposed)
-		ln.Event, ln.Text = "proposed", fmt.Sprintf("%s %s proposed", b.Prefix, b.Direction)
+		ln.Event, ln.Text = "proposed", fmt.Sprintf("%s %s proposed", b.What(), b.Direction)
 		ln.Reason = first(b.Reasons)
 	case blocklist.Approved:
-		ln.Event, ln.Text = "approved", fmt.Sprintf("%s approved by %s until %s", b.Prefix, ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
+		ln.Event, ln.Text = "approved", fmt.Sprintf("%s approved by %s until %s", b.What(), ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
 	case blocklist.Denied:
 		bump(&c.Denied)
-		ln.Event, ln.Text = "denied", fmt.Sprintf("%s denied by %s", b.Prefix, ln.Actor)
+		ln.Event, ln.Text = "denied", fmt.Sprintf("%s denied by %s", b.What(), ln.Actor)
 	case blocklist.Revoked:
-		ln.Event, ln.Text = "revoked", fmt.Sprintf("%s revoked by %s", b.Prefix, ln.Actor)
+		ln.Event, ln.Text = "revoked", fmt.Sprintf("%s revoked by %s", b.What(), ln.Actor)
 	case blocklist.Restored:
 		ln.Event, ln.Text = "approved", fmt.Sprintf("%s to be put back, says %s", b.Prefix, ln.Actor)
 	case blocklist.Expired:
-		ln.Event, ln.Text = "expired", fmt.Sprintf("%s expired", b.Prefix)
+		ln.Event, ln.Text = "expired", fmt.Sprintf("%s expired", b.What())
+	case blocklist.Pinned:
+		ln.Event, ln.Text = "pinned", fmt.Sprintf("%s pinned by %s: it comes before everything and does not expire", b.Prefix, ln.Actor)
+	case blocklist.Unpinned:
+		ln.Event, ln.Text = "unpinned", fmt.Sprintf("%s unpinned by %s; it ends %s", b.Prefix, ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
 	case blocklist.ModeSet:
 		ln.Event, ln.Text = "mode", fmt.Sprintf("mode %s, says %s", e.Mode, ln.Actor)
 		if e.Actor == blocklist.EngineActor {
@@ -145,6 +151,7 @@ func (l *loop) tellSettled(ln LogLine, e blocklist.Event) {
 		if w.Op == blocklist.OpReplace {
 			ln.Text += " in place of " + w.Old.String()
 		}
+		ln.Text += l.servedText(w)
 	case e.Outcome == blocklist.Absent && w.Op == blocklist.OpDelete && !told:
 		l.bump(&l.view.counts.Unblocked, e)
 		ln.Event, ln.Text = "unblocked", removedText(w)
@@ -164,6 +171,23 @@ func (l *loop) fillWrite(ln *LogLine, w blocklist.Write) {
 			ln.Alert = b.Alerts[0]
 		}
 	}
+}
+
+// servedText names the blocks that an entry serves when it is wider than each.
+func (l *loop) servedText(w blocklist.Write) string {
+	blocks := l.blocksInside(w.ACL, w.Direction, w.Prefix)
+	if len(blocks) == 0 || len(blocks) == 1 && blocks[0].Prefix == w.Prefix {
+		return ""
+	}
+	names := make([]string, 0, 3)
+	for _, b := range blocks[:min(len(blocks), 3)] {
+		names = append(names, b.Prefix.String())
+	}
+	s := ", one entry for " + strings.Join(names, ", ")
+	if more := len(blocks) - len(names); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
 }
 
 func removedText(w blocklist.Write) string {
@@ -208,21 +232,79 @@ func (l *loop) tellWaiting(a *aclState, plan firewall.Plan) {
 			delete(a.waiting, key)
 		}
 	}
+	for _, b := range plan.Budgets {
+		l.tellShortfall(a, b)
+	}
 }
 
-// blockFor finds the block in force, else the newest, behind an entry.
+// toldShortfall is what was last told of a list of an ACL.
+type toldShortfall struct {
+	waiting int
+	at      time.Time
+}
+
+// shortfallEvery is how often a shortfall that goes on changing is told.
+const shortfallEvery = time.Minute
+
+// tellShortfall tells how many wait in one list of an ACL when that has changed.
+func (l *loop) tellShortfall(a *aclState, b firewall.Budget) {
+	key := fmt.Sprint(b.Direction, b.Family)
+	last, t := a.shortfall[key], now()
+	if last.waiting == b.Waiting || b.Waiting > 0 && t.Sub(last.at) < shortfallEvery {
+		return
+	}
+	a.shortfall[key] = toldShortfall{b.Waiting, t}
+	ln := LogLine{Severity: Warning, Event: "waiting", ACL: a.cfg.ID, Direction: b.Direction, Shortfall: &b,
+		Text: fmt.Sprintf("%s %s %s: %s", a.cfg.ID, b.Direction, b.Family, b.Shortfall())}
+	if b.Waiting == 0 {
+		ln.Severity = Info
+	}
+	l.line(ln)
+}
+
+// blockFor finds the block in force, else the newest, behind an entry; of several
+// that it serves the heaviest.
 func (l *loop) blockFor(acl string, d alert.Direction, p netip.Prefix) (blocklist.Block, bool) {
 	var best blocklist.Block
 	found := false
 	for _, b := range l.view.byPrefix(l)[p] {
-		if !slices.ContainsFunc(b.Targets, func(t policy.Target) bool { return t.ACL == acl && slices.Contains(t.Directions, d) }) {
+		if b.Cover || !aimsAt(b, acl, d) {
 			continue
 		}
 		if !found || b.State == blocklist.Active && best.State != blocklist.Active || b.State == best.State && b.DecidedAt.After(best.DecidedAt) {
 			best, found = b, true
 		}
 	}
+	if inner := l.blocksInside(acl, d, p); !found && len(inner) > 0 {
+		return inner[0], true
+	}
 	return best, found
+}
+
+// blocksInside gives the blocks in force that an entry would serve, the heaviest
+// first.
+func (l *loop) blocksInside(acl string, d alert.Direction, p netip.Prefix) []blocklist.Block {
+	var out []blocklist.Block
+	if p.IsSingleIP() {
+		for _, b := range l.view.byPrefix(l)[p] {
+			if b.State == blocklist.Active && !b.Cover && aimsAt(b, acl, d) {
+				out = append(out, b)
+			}
+		}
+		return out
+	}
+	for _, b := range l.list.Blocks() {
+		if b.State == blocklist.Active && !b.Cover && aimsAt(b, acl, d) && inside(p, b.Prefix) {
+			out = append(out, b)
+		}
+	}
+	t := now()
+	slices.SortStableFunc(out, func(a, b blocklist.Block) int { return b.Score(t).Total() - a.Score(t).Total() })
+	return out
+}
+
+func aimsAt(b blocklist.Block, acl string, d alert.Direction) bool {
+	return slices.ContainsFunc(b.Targets, func(t policy.Target) bool { return t.ACL == acl && slices.Contains(t.Directions, d) })
 }
 
 func clean(s string) string { return string(alert.Clean(s)) }

@@ -154,13 +154,13 @@ func (l *loop) aclView(a *aclState, t time.Time) *ACLView {
 	}
 	lim := l.limits(a, t)
 	plan := l.planFor(a, t)
-	v.Budgets = plan.Budgets
+	v.Budgets, v.Changes = plan.Budgets, plan.Changes
+	v.Quota, v.QuotaFrom = a.quotaNow(t)
 	for _, e := range a.live.Entries {
-		v.Entries = append(v.Entries, l.entryView(a, lim, e))
+		v.Entries = append(v.Entries, l.entryView(a, lim, plan, e))
 	}
 	for _, left := range plan.Left {
-		v.Waiting = append(v.Waiting, WaitingView{Block: blocklist.ID(left.Candidate.Ref), Prefix: left.Candidate.Prefix,
-			Direction: left.Candidate.Direction, Weight: left.Candidate.Weight, Why: left.Why})
+		v.Waiting = append(v.Waiting, l.waitingView(left, t))
 	}
 	for _, d := range l.list.Drifts(a.cfg.ID) {
 		b, _ := l.blockFor(a.cfg.ID, d.Direction, d.Prefix)
@@ -175,8 +175,17 @@ func (l *loop) aclView(a *aclState, t time.Time) *ACLView {
 	return v
 }
 
-func (l *loop) entryView(a *aclState, lim firewall.Limits, e firewall.Entry) EntryView {
-	v := EntryView{Entry: e, Owner: Foreign, Effect: a.live.Effect(e)}
+func (l *loop) waitingView(left firewall.Left, t time.Time) WaitingView {
+	v := WaitingView{Block: blocklist.ID(left.Candidate.Ref), Prefix: left.Candidate.Prefix, Direction: left.Candidate.Direction,
+		Weight: left.Candidate.Weight, Why: left.Why, Next: left.Next, Shadowed: left.Shadowed}
+	if b, ok := l.list.Block(v.Block); ok {
+		v.Score, v.Missed = b.Score(t), b.Missed
+	}
+	return v
+}
+
+func (l *loop) entryView(a *aclState, lim firewall.Limits, plan firewall.Plan, e firewall.Entry) EntryView {
+	v := EntryView{Entry: e, Owner: Foreign, Effect: a.live.EffectOf(e)}
 	low, high := cmp.Or(a.cfg.Low, 1), cmp.Or(a.cfg.High, 99)
 	v.InRange = e.Number >= low && e.Number <= high
 	switch {
@@ -184,11 +193,29 @@ func (l *loop) entryView(a *aclState, lim firewall.Limits, e firewall.Entry) Ent
 		v.Owner = SystemOwn
 	case lim.Owns(e):
 		v.Owner = Ours
-		if b, ok := l.blockFor(a.cfg.ID, toAlert(e.Direction), e.Prefix); ok && b.State == blocklist.Active {
-			v.Block, v.Expires = b.ID, b.Expires
+		for _, k := range slices.Concat(plan.Kept, plan.Void) {
+			if k.Entry.Number == e.Number && k.Candidate.Direction == e.Direction {
+				l.serve(&v, k)
+			}
 		}
 	}
 	return v
+}
+
+// serve adds a block to the view of its entry.
+func (l *loop) serve(v *EntryView, k firewall.Placed) {
+	id := blocklist.ID(k.Candidate.Ref)
+	v.Serves = append(v.Serves, id)
+	v.Weight += k.Candidate.Weight
+	v.Innocent = max(v.Innocent, k.Innocent)
+	v.Pinned = v.Pinned || k.Candidate.Pinned
+	b, ok := l.list.Block(id)
+	if len(v.Serves) == 1 {
+		v.Block = id // the best, as the plan is sorted
+	}
+	if ok && (v.Expires.IsZero() || b.Expires.After(v.Expires)) {
+		v.Expires = b.Expires
+	}
 }
 
 // blockViews gives the proposals, best first, and the decided blocks, newest
@@ -202,8 +229,12 @@ func (l *loop) blockViews(t time.Time) ([]*Proposal, []*BlockView) {
 			decided = append(decided, b)
 		}
 	}
+	rank := map[blocklist.ID]int{}
+	for _, b := range pending {
+		rank[b.ID] = b.Score(t).Total()
+	}
 	slices.SortFunc(pending, func(a, b blocklist.Block) int {
-		return cmp.Or(cmp.Compare(b.Rank(), a.Rank()), a.ProposedAt.Compare(b.ProposedAt), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(rank[b.ID], rank[a.ID]), a.ProposedAt.Compare(b.ProposedAt), cmp.Compare(a.ID, b.ID))
 	})
 	slices.SortFunc(decided, func(a, b blocklist.Block) int {
 		return cmp.Or(b.DecidedAt.Compare(a.DecidedAt), cmp.Compare(a.ID, b.ID))
@@ -213,7 +244,7 @@ func (l *loop) blockViews(t time.Time) ([]*Proposal, []*BlockView) {
 		if i < previewed {
 			proposals[i] = l.cachedPreview(b, t)
 		} else {
-			proposals[i] = &Proposal{Block: b, RuleName: l.ruleName(b.RuleID),
+			proposals[i] = &Proposal{Block: b, Score: b.Score(t), RuleName: l.ruleName(b.RuleID),
 				Blocked: fmt.Sprintf("its effect is shown once it is among the first %d", previewed)}
 		}
 	}
@@ -225,7 +256,7 @@ func (l *loop) blockViews(t time.Time) ([]*Proposal, []*BlockView) {
 				continue
 			}
 		}
-		views = append(views, &BlockView{Block: b, RuleName: l.ruleName(b.RuleID), Presence: l.presence(b, t)})
+		views = append(views, &BlockView{Block: b, Score: b.Score(t), RuleName: l.ruleName(b.RuleID), Presence: l.presence(b, t)})
 	}
 	return proposals, views
 }
@@ -253,60 +284,89 @@ func (l *loop) presenceOn(p *Presence, a *aclState, b blocklist.Block, d alert.D
 		p.Status, p.Note = "unknown", "the ACL was not read yet"
 		return
 	}
-	lim := l.limits(a, t)
-	for _, e := range a.live.Entries {
-		if e.Direction == p.Direction && e.Prefix == b.Prefix && lim.Owns(e) {
-			p.Number, p.Status, p.Note = e.Number, "present", a.live.Effect(e)
-			if b.State != blocklist.Active {
-				p.Status = "removing"
-			}
-			return
-		}
-	}
-	switch b.State {
-	case blocklist.Active:
-	case blocklist.Refused:
-		p.Status = "none"
-		return
+	switch {
+	case b.Cover:
+		l.presenceOfCover(p, a, b, t)
+	case b.State == blocklist.Active:
+		l.presenceOfActive(p, a, b, d, t)
 	default:
-		p.Status = "removed"
-		return
+		l.presenceOfEnded(p, a, b, t)
 	}
+}
+
+// presenceOfActive says what the ledger and the plan say of a block in force.
+func (l *loop) presenceOfActive(p *Presence, a *aclState, b blocklist.Block, d alert.Direction, t time.Time) {
 	for _, dr := range l.list.Drifts(a.cfg.ID) {
 		if dr.Direction == d && dr.Prefix == b.Prefix {
 			p.Number, p.Status, p.Note = dr.Number, "drifted", "somebody removed it"
 			return
 		}
 	}
+	at, ok := l.place(a, p.Direction, b.ID, t)
+	p.Number, p.Status, p.Note, p.Next = at.number, at.status, at.note, at.next
+	if at.prefix.IsValid() && at.prefix != b.Prefix {
+		p.Entry, p.Innocent = at.prefix, at.innocent
+	}
+	if !ok {
+		p.Status = "writing"
+	}
+	if p.Status != "writing" {
+		return
+	}
 	for _, w := range l.list.Pending(a.cfg.ID) {
-		if w.Direction == d && w.Prefix == b.Prefix && w.Op != blocklist.OpDelete {
-			p.Number, p.Status = w.Number, "writing"
+		if w.Direction == d && w.Op != blocklist.OpDelete && inside(w.Prefix, b.Prefix) {
+			p.Number = w.Number
 			if w.Unknown {
 				p.Status, p.Note = "unknown", "the answer was lost"
 			}
 			return
 		}
 	}
-	p.Status, p.Note = planned(l.planFor(a, t), p.Direction, b.Prefix)
 }
 
-// planned says what the plan has in mind for a prefix that has no entry.
-func planned(plan firewall.Plan, dir firewall.Direction, pfx netip.Prefix) (status, note string) {
-	match := func(c firewall.Candidate) bool { return c.Direction == dir && c.Prefix == pfx }
-	for _, c := range plan.Covered {
-		if match(c.Candidate) {
-			return "covered", c.Note
+// presenceOfEnded says whether a block that is not in force is still denied.
+func (l *loop) presenceOfEnded(p *Presence, a *aclState, b blocklist.Block, t time.Time) {
+	p.Status = "removed"
+	if b.State == blocklist.Refused {
+		p.Status = "none"
+	}
+	lim := l.limits(a, t)
+	for _, e := range a.live.Entries {
+		if e.Direction != p.Direction || !e.Prefix.IsValid() || !inside(e.Prefix, b.Prefix) || !lim.Owns(e) {
+			continue
+		}
+		if l.serves(a, e, t) > 0 {
+			p.Note = fmt.Sprintf("entry %d, %s, denies it for other blocks", e.Number, e.Prefix)
+			continue
+		}
+		p.Number, p.Status, p.Note = e.Number, "removing", a.live.EffectOf(e).String()
+		return
+	}
+}
+
+// serves counts the blocks in force that an entry serves.
+func (l *loop) serves(a *aclState, e firewall.Entry, t time.Time) int {
+	n := 0
+	for _, k := range l.planFor(a, t).Kept {
+		if k.Entry.Number == e.Number && k.Candidate.Direction == e.Direction {
+			n++
 		}
 	}
-	for _, c := range plan.Left {
-		if match(c.Candidate) {
-			return "waiting", c.Why
+	return n
+}
+
+// presenceOfCover names an entry that makes use of a grant.
+func (l *loop) presenceOfCover(p *Presence, a *aclState, b blocklist.Block, t time.Time) {
+	p.Status = "none"
+	if b.State != blocklist.Active {
+		return
+	}
+	p.Note = "no entry needs it now"
+	plan := l.planFor(a, t)
+	for _, k := range slices.Concat(plan.Kept, plan.Coming) {
+		if k.Candidate.Direction == p.Direction && k.Innocent > 0 && k.Entry.Prefix.IsValid() && inside(b.Prefix, k.Entry.Prefix) {
+			p.Number, p.Entry, p.Innocent, p.Status, p.Note = k.Entry.Number, k.Entry.Prefix, k.Innocent, "present", ""
+			return
 		}
 	}
-	for _, c := range plan.Refused {
-		if match(c.Candidate) {
-			return "failed", c.Why
-		}
-	}
-	return "writing", ""
 }

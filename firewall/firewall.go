@@ -124,15 +124,18 @@ func (e Entry) Default() bool { return e.Number > MaxNumber }
 
 // ACL is a network ACL as it was read.
 type ACL struct {
-	ID           string         `json:"id"`
-	Name         string         `json:"name,omitempty"` // raw tag; show it only cleaned
-	Account      string         `json:"account,omitempty"`
-	Region       string         `json:"region,omitempty"`
-	VPC          string         `json:"vpc,omitempty"`
-	CIDRs        []netip.Prefix `json:"cidrs,omitempty"` // of the VPC
-	Own          []netip.Prefix `json:"own,omitempty"`   // other addresses of our own that the back end could read, such as elastic IPs and NAT gateways
-	Subnets      []string       `json:"subnets,omitempty"`
-	IsVPCDefault bool           `json:"is_vpc_default,omitempty"` // the VPC's default ACL
+	ID      string         `json:"id"`
+	Name    string         `json:"name,omitempty"` // raw tag; show it only cleaned
+	Account string         `json:"account,omitempty"`
+	Region  string         `json:"region,omitempty"`
+	VPC     string         `json:"vpc,omitempty"`
+	CIDRs   []netip.Prefix `json:"cidrs,omitempty"` // of the VPC
+	Own     []netip.Prefix `json:"own,omitempty"`   // other addresses of our own that the back end could read, such as elastic IPs and NAT gateways
+	Subnets []string       `json:"subnets,omitempty"`
+	// Quota is the number of entries for each direction and family that the account
+	// may have, as Service Quotas says; 0 when it could not be read.
+	Quota        int  `json:"quota,omitempty"`
+	IsVPCDefault bool `json:"is_vpc_default,omitempty"` // the VPC's default ACL
 	// Entries are sorted by direction, then number.
 	Entries []Entry `json:"entries"`
 	// Warnings are parts that could not be read, in plain words.

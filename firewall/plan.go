@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -96,6 +97,19 @@ type Budget struct {
 	CutOff int `json:"cut_off"`
 }
 
+// Shortfall says in one sentence what there is room for.
+func (b Budget) Shortfall() string {
+	s := fmt.Sprintf("%d wanted, %d kept", b.Wanted, b.Kept)
+	if b.Covered > 0 {
+		s += fmt.Sprintf(", %d denied by others", b.Covered)
+	}
+	s += fmt.Sprintf(", %d waiting", b.Waiting)
+	if b.CutOff > 0 {
+		s += fmt.Sprintf(", cut-off weight %d", b.CutOff)
+	}
+	return s
+}
+
 // Plan is the ordered way from the live ACL to the wanted one. It says what
 // becomes of each candidate, in one of Kept, Coming, Covered, Left, Refused and
 // Void, each sorted best first within a direction and family. It points to the
@@ -116,7 +130,10 @@ type Plan struct {
 type Placed struct {
 	Candidate *Candidate `json:"candidate"`
 	Entry     Entry      `json:"entry"`
-	Note      string     `json:"note,omitempty"`
+	// Innocent counts the addresses (for IPv6 the /64s) that the entry denies and
+	// nobody wants denied.
+	Innocent int64  `json:"innocent,omitempty"`
+	Note     string `json:"note,omitempty"`
 }
 
 // Left is a candidate that got no entry.

@@ -16,7 +16,7 @@ func (l *list) report() {
 		case isServed:
 			l.reportServed(c, l.chosen[pickOf[i]])
 		case isFixed:
-			l.kept(c, l.ours[c.by].Entry, "")
+			l.kept(c, Placed{Entry: l.ours[c.by].Entry})
 		case isVoid:
 			e := l.ours[c.by].Entry
 			out.Void = append(out.Void, Placed{Candidate: c.c, Entry: e, Note: l.acl.EffectOf(e).String()})
@@ -41,9 +41,10 @@ func (l *list) picksByCand() []int32 {
 	return out
 }
 
-func (l *list) kept(c *cand, e Entry, note string) {
+func (l *list) kept(c *cand, p Placed) {
 	l.bud.Kept++
-	l.plan.Kept = append(l.plan.Kept, Placed{Candidate: c.c, Entry: e, Note: note})
+	p.Candidate = c.c
+	l.plan.Kept = append(l.plan.Kept, p)
 }
 
 // reportServed: what is denied now is kept, though its entry may be about to
@@ -51,14 +52,14 @@ func (l *list) kept(c *cand, e Entry, note string) {
 func (l *list) reportServed(c *cand, by chosen) {
 	switch {
 	case by.place == there:
-		l.kept(c, by.entry, "")
+		l.kept(c, Placed{Entry: by.entry, Innocent: by.innocent})
 	case c.by >= 0 && by.place == coming:
-		l.kept(c, l.ours[c.by].Entry, fmt.Sprintf("moves to entry %d, %s", by.entry.Number, by.entry.Prefix))
+		l.kept(c, Placed{Entry: l.ours[c.by].Entry, Innocent: by.innocent, Note: fmt.Sprintf("moves to entry %d, %s", by.entry.Number, by.entry.Prefix)})
 	case c.by >= 0:
-		l.kept(c, l.ours[c.by].Entry, "stays until a slot is free")
+		l.kept(c, Placed{Entry: l.ours[c.by].Entry, Note: "stays until a slot is free"})
 	case by.place == coming:
 		l.bud.Kept++
-		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c, Entry: by.entry})
+		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c, Entry: by.entry, Innocent: by.innocent})
 	case by.place == later:
 		l.bud.Kept++
 		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c, Entry: Entry{Direction: l.dir, Deny: true, Protocol: AllProtocols,
@@ -72,7 +73,7 @@ func (l *list) reportHeld() {
 	for i := range l.held {
 		c := &l.held[i]
 		if c.by >= 0 {
-			l.kept(c, l.ours[c.by].Entry, "a write for it is not settled yet")
+			l.kept(c, Placed{Entry: l.ours[c.by].Entry, Note: "a write for it is not settled yet"})
 			continue
 		}
 		l.bud.Kept++

@@ -200,14 +200,19 @@ func (p *Policy) byMode(w Watch, v Verdict) Verdict {
 // weight is ten times the watch's weight, and 20 or 10 more for an alert of
 // severity 1 or 2: a step of severity counts as much as one of the watch's weight.
 func weight(w Watch, a alert.Alert) int {
-	bonus := 0
-	switch a.Severity {
+	return 10*w.Weight + SeverityWeight(a.Severity)
+}
+
+// SeverityWeight is the part of a verdict's weight that an alert's severity gives:
+// 20 for 1, 10 for 2, else none.
+func SeverityWeight(severity int) int {
+	switch severity {
 	case 1:
-		bonus = 20
+		return 20
 	case 2:
-		bonus = 10
+		return 10
 	}
-	return 10*w.Weight + bonus
+	return 0
 }
 
 // targetsFor gives the ACLs of a watch that take the direction, each with all of

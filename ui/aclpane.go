@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"selfprotect/engine"
@@ -70,15 +71,38 @@ func (m *Model) gauges(w int, a *engine.ACLView) []string {
 	}
 	used := map[firewall.Direction]bool{firewall.Egress: true}
 	for _, b := range a.Budgets {
-		used[b.Direction] = used[b.Direction] || b.Ours > 0 || b.Pending > 0
+		used[b.Direction] = used[b.Direction] || b.Wanted > 0 || b.Ours > 0 || b.Pending > 0
 	}
 	var out []string
 	for _, b := range a.Budgets {
 		if used[b.Direction] {
 			out = append(out, m.gauge(w, b))
 		}
+		if used[b.Direction] && b.Waiting > 0 {
+			out = append(out, line(w, seg{m.th.warn, " " + shortfall(w-1, b)}))
+			out = append(out, m.nextUp(w, a, b)...)
+		}
 	}
 	return out
+}
+
+// nextUp shows who comes in when one slot more is free.
+func (m *Model) nextUp(w int, a *engine.ACLView, b firewall.Budget) []string {
+	for _, x := range a.Waiting {
+		if x.Next && x.Direction == b.Direction && firewall.FamilyOf(x.Prefix) == b.Family {
+			return []string{line(w, seg{m.th.dim, " next up "}, seg{m.th.plain, x.Prefix.String()}, seg{m.th.dim, fmt.Sprintf(" weight %d", x.Weight)})}
+		}
+	}
+	return nil
+}
+
+// shortfall says what there is room for, shorter in a narrow pane; the numbers are
+// never cut off.
+func shortfall(w int, b firewall.Budget) string {
+	if s := b.Shortfall(); width(s) <= w {
+		return s
+	}
+	return fmt.Sprintf("%d of %d wait, cut-off %d", b.Waiting, b.Wanted, b.CutOff)
 }
 
 func (m *Model) gauge(w int, b firewall.Budget) string {
@@ -111,7 +135,7 @@ func (m *Model) aclLines(w int, a *engine.ACLView) (out []string, linked int) {
 			dir = e.Direction
 			out = append(out, line(w, seg{m.th.header, " " + strings.ToUpper(dir.String())}))
 		}
-		isLinked := pick != nil && e.Owner != engine.SystemOwn && e.Prefix.IsValid() && e.Prefix.String() == pick.cidr
+		isLinked := pick != nil && isLinkedTo(e, pick)
 		if isLinked && linked < 0 {
 			linked = len(out)
 		}
@@ -120,7 +144,7 @@ func (m *Model) aclLines(w int, a *engine.ACLView) (out []string, linked int) {
 	if len(a.Waiting) > 0 {
 		out = append(out, line(w, seg{m.th.warn, fmt.Sprintf(" WAITING for a slot: %d", len(a.Waiting))}))
 		for _, x := range a.Waiting {
-			out = append(out, line(w, seg{m.th.warn, fit(" "+m.gl.pending, 6)}, seg{m.th.plain, x.Prefix.String()}, seg{m.th.dim, fmt.Sprintf("  weight %d  %s", x.Weight, x.Why)}))
+			out = append(out, m.waitingLine(w, x))
 		}
 	}
 	if len(a.Drifted) > 0 {
@@ -133,6 +157,49 @@ func (m *Model) aclLines(w int, a *engine.ACLView) (out []string, linked int) {
 		out = append(out, line(w, seg{m.th.dim, " " + plural(a.InFlight, "write is", "writes are") + " not settled yet"}))
 	}
 	return out, linked
+}
+
+// isLinkedTo says whether an entry belongs to the highlighted block.
+func isLinkedTo(e engine.EntryView, pick *target) bool {
+	if e.Owner == engine.SystemOwn || !e.Prefix.IsValid() {
+		return false
+	}
+	return e.Prefix.String() == pick.cidr || slices.Contains(e.Serves, pick.block)
+}
+
+// waitingLine shows a block without a slot: its weight, whether it is next, and
+// how often it was named since.
+func (m *Model) waitingLine(w int, x engine.WaitingView) string {
+	if x.Shadowed {
+		return line(w, seg{m.th.bad, fit(" "+m.gl.refused, 6)}, seg{m.th.bad, x.Prefix.String()}, seg{m.th.bad, "  " + x.Why})
+	}
+	head := []seg{{m.th.warn, fit(" "+m.gl.pending, 6)}, {m.th.plain, x.Prefix.String()}, {m.th.dim, fmt.Sprintf("  weight %d", x.Weight)}}
+	if x.Score.Pinned {
+		head = append(head, seg{m.th.bold, " pinned"})
+	}
+	if x.Next {
+		head = append(head, seg{m.th.warn, " next"})
+	}
+	if x.Missed > 0 {
+		head = append(head, seg{m.th.warn, fmt.Sprintf(" named %s since", plural(x.Missed, "time", "times"))})
+	}
+	return line(w, head...)
+}
+
+// entryTail says what serves an entry of ours: when it ends, how many blocks it
+// serves, what innocents it denies.
+func entryTail(e engine.EntryView, left string) string {
+	tail := left
+	if e.Pinned {
+		tail = "pinned"
+	}
+	if n := len(e.Serves); n > 1 {
+		tail = fmt.Sprintf("for %d  %s", n, tail)
+	}
+	if e.Innocent > 0 {
+		tail = fmt.Sprintf("+%d innocent  %s", e.Innocent, tail)
+	}
+	return tail
 }
 
 func (m *Model) entryLine(w int, e engine.EntryView, linked bool) string {
@@ -162,7 +229,7 @@ func (m *Model) entryLine(w int, e engine.EntryView, linked bool) string {
 		sign, p = m.gl.ours, m.th.ours
 		tail = "removing"
 		if !e.Expires.IsZero() {
-			tail = left(e.Expires.Sub(m.now))
+			tail = entryTail(e, left(e.Expires.Sub(m.now)))
 		}
 	case engine.SystemOwn:
 		sign = m.gl.none
@@ -171,8 +238,12 @@ func (m *Model) entryLine(w int, e engine.EntryView, linked bool) string {
 			tail = "foreign"
 		}
 	}
-	if e.Effect != "" {
-		p, tail = m.th.bad, e.Effect
+	switch e.Effect.Kind {
+	case firewall.Effective:
+	case firewall.Redundant:
+		p, tail = m.th.warn, e.Effect.String()
+	default:
+		p, tail = m.th.bad, e.Effect.String()
 	}
 	head := fmt.Sprintf("%s %s %s %s ", fitRight(number, numberWidth), sign, verb, prefix)
 	if linked {

@@ -2,11 +2,13 @@ package ui
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"selfprotect/alert"
 	"selfprotect/blocklist"
 	"selfprotect/engine"
+	"selfprotect/firewall"
 )
 
 // detailPane draws everything about the highlighted row. What an approval would
@@ -39,11 +41,11 @@ func (m *Model) detail(w int) (string, []string) {
 		}
 	case tabProposals:
 		if p := m.ix.proposals[blocklist.ID(id)]; p != nil {
-			return "Approving this would", append(m.effect(w, p), m.background(w, p.Block, p.RuleName)...)
+			return "Approving this would", append(m.effect(w, p), m.background(w, p.Block, p.Score, p.RuleName)...)
 		}
 	case tabBlocks:
 		if b := m.ix.blocks[blocklist.ID(id)]; b != nil {
-			return "Block", append(m.standing(w, b), m.background(w, b.Block, b.RuleName)...)
+			return "Block", append(m.standing(w, b), m.background(w, b.Block, b.Score, b.RuleName)...)
 		}
 	case tabLog:
 		if l := m.ix.lines[id]; l != nil {
@@ -58,9 +60,18 @@ func (m *Model) effect(w int, p *engine.Proposal) []string {
 	var out []string
 	for _, s := range p.Steps {
 		out = append(out, m.stepLine(w, s))
+		if s.Innocent > 0 {
+			out = append(out, line(w, seg{m.th.bad, "   denies " + firewall.Innocent(s.Innocent, firewall.FamilyOf(s.Prefix)) + " too"}))
+		}
+		if len(s.Admits) > 0 {
+			out = append(out, line(w, seg{m.th.good, "   lets in " + prefixList(s.Admits)}))
+		}
 	}
-	out = append(out, line(w, seg{m.th.dim, "   for "}, seg{m.th.bold, spanLong(p.TTL)},
-		seg{m.th.dim, ", " + covered(p) + repeated(p.Repeat)}))
+	what := covered(p) + repeated(p.Repeat)
+	if p.Cover {
+		what = "let entries inside this prefix deny addresses that no alert names, where slots are short"
+	}
+	out = append(out, line(w, seg{m.th.dim, "   for "}, seg{m.th.bold, spanLong(p.TTL)}, seg{m.th.dim, ", " + what}))
 	if p.Blocked != "" {
 		out = append(out, line(w, seg{m.th.bad, " not now: " + p.Blocked}))
 	}
@@ -76,10 +87,26 @@ func (m *Model) stepLine(w int, s engine.Step) string {
 		return line(w, seg{m.th.warn, " = "}, seg{m.th.bold, s.Prefix.String()}, seg{m.th.dim, fmt.Sprintf("  %s %s: ", s.Direction, s.ACL)}, seg{m.th.plain, note})
 	}
 	tail := fmt.Sprintf("  %s, entry %d, %s left after, on %s", s.Direction, s.Number, plural(s.SlotsAfter, "slot", "slots"), s.ACL)
-	if s.Displaces.IsValid() {
-		tail = fmt.Sprintf("  %s, entry %d, IN PLACE OF %s, on %s", s.Direction, s.Number, s.Displaces, s.ACL)
+	if len(s.Displaces) > 0 {
+		tail = fmt.Sprintf("  %s, entry %d, IN PLACE OF %s, on %s", s.Direction, s.Number, prefixList(s.Displaces), s.ACL)
 	}
-	return line(w, seg{m.th.warn, " " + s.Op.String() + " "}, seg{m.th.bold, "deny " + s.Prefix.String()}, seg{m.th.plain, tail})
+	entry := s.Prefix
+	if s.Entry.IsValid() {
+		entry = s.Entry
+	}
+	return line(w, seg{m.th.warn, " " + s.Op.String() + " "}, seg{m.th.bold, "deny " + entry.String()}, seg{m.th.plain, tail})
+}
+
+// prefixList names the first few prefixes and counts the others.
+func prefixList(list []netip.Prefix) string {
+	var names []string
+	for _, p := range list[:min(len(list), 3)] {
+		names = append(names, p.String())
+	}
+	if more := len(list) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 func covered(p *engine.Proposal) string {
@@ -103,8 +130,11 @@ func repeated(n int) string {
 // standing says where the entries of a block are.
 func (m *Model) standing(w int, b *engine.BlockView) []string {
 	st := m.blockState(b)
-	head := []seg{{st.p, " " + st.glyph + " " + st.word + " "}, {m.th.bold, b.Prefix.String()}}
-	if b.State == blocklist.Active {
+	head := []seg{{st.p, " " + st.glyph + " " + st.word + " "}, {m.th.bold, b.What()}}
+	switch {
+	case b.Pinned:
+		head = append(head, seg{m.th.bold, "  pinned by " + clean(b.PinnedBy) + ": before everything, without an end"})
+	case b.State == blocklist.Active:
 		head = append(head, seg{m.th.dim, "  until " + b.Expires.In(m.cfg.Location).Format("2006-01-02 15:04:05") + ", " + spanLong(b.Expires.Sub(m.now)) + " left"})
 	}
 	out := []string{line(w, head...)}
@@ -115,6 +145,15 @@ func (m *Model) standing(w int, b *engine.BlockView) []string {
 		text := fmt.Sprintf("   %s of %s: %s", p.Direction, p.ACL, p.Status)
 		if p.Number > 0 {
 			text += fmt.Sprintf(", entry %d", p.Number)
+		}
+		if p.Entry.IsValid() {
+			text += " " + p.Entry.String()
+		}
+		if p.Innocent > 0 {
+			text += ", denies " + firewall.Innocent(p.Innocent, firewall.FamilyOf(b.Prefix)) + " too"
+		}
+		if p.Next {
+			text += ", next to come in"
 		}
 		if p.Note != "" {
 			text += " (" + p.Note + ")"
@@ -129,9 +168,20 @@ func (m *Model) standing(w int, b *engine.BlockView) []string {
 }
 
 // background is where a block comes from: numbers, reasons, evidence.
-func (m *Model) background(w int, b blocklist.Block, rule string) []string {
+func (m *Model) background(w int, b blocklist.Block, score blocklist.Score, rule string) []string {
+	if b.Cover {
+		out := []string{}
+		for _, r := range b.Reasons {
+			out = append(out, line(w, seg{m.th.dim, "   because " + clean(r)}))
+		}
+		return out
+	}
 	out := []string{line(w, seg{m.th.dim, "   seen "}, seg{m.th.plain, plural(b.Sightings, "time", "times")}, seg{m.th.dim, " on "},
-		seg{m.th.plain, plural(len(b.Hosts), "host", "hosts")}, seg{m.th.dim, fmt.Sprintf(", last %s ago, weight %d, rule %s", age(m.now, b.LastSeen), b.Rank(), rule)})}
+		seg{m.th.plain, plural(len(b.Hosts), "host", "hosts")}, seg{m.th.dim, fmt.Sprintf(", last %s ago, rule %s", age(m.now, b.LastSeen), rule)}),
+		line(w, seg{m.th.dim, "   weight "}, seg{m.th.plain, score.String()})}
+	if b.Missed > 0 {
+		out = append(out, line(w, seg{m.th.warn, fmt.Sprintf("   named %s while it had no slot", plural(b.Missed, "time", "times"))}))
+	}
 	for _, r := range b.Reasons {
 		out = append(out, line(w, seg{m.th.dim, "   because " + clean(r)}))
 	}

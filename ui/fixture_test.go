@@ -184,13 +184,13 @@ func block(p string, state blocklist.State, n int) blocklist.Block {
 
 func proposal(p string) *engine.Proposal {
 	b := block(p, blocklist.Pending, 2)
-	return &engine.Proposal{Block: b, RuleName: "Outbound to WAN", Digest: "digest of " + p,
+	return &engine.Proposal{Block: b, Score: b.Score(t0), RuleName: "Outbound to WAN", Digest: "digest of " + p,
 		Steps: []engine.Step{{ACL: demoACL, Direction: firewall.Egress, Prefix: b.Prefix, Op: firewall.Create, Number: 4, SlotsAfter: 12}}}
 }
 
 func active(p string, number int) *engine.BlockView {
 	b := block(p, blocklist.Active, 3)
-	return &engine.BlockView{Block: b, RuleName: "Outbound to WAN", Presence: []engine.Presence{{ACL: demoACL, Direction: firewall.Egress, Number: number, Status: "present"}}}
+	return &engine.BlockView{Block: b, Score: b.Score(t0), RuleName: "Outbound to WAN", Presence: []engine.Presence{{ACL: demoACL, Direction: firewall.Egress, Number: number, Status: "present"}}}
 }
 
 func alertRow(p string, title string) *engine.AlertRow {

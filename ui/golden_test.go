@@ -3,6 +3,7 @@ package ui
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,9 @@ import (
 	"time"
 
 	"selfprotect/alert"
+	"selfprotect/blocklist"
 	"selfprotect/engine"
+	"selfprotect/firewall"
 	"selfprotect/policy"
 )
 
@@ -62,6 +65,13 @@ func TestGoldenFrames(t *testing.T) {
 			s.show(f)
 		},
 		"full-acl": func(s *screen) { s.show(crowded()) },
+		"widening": func(s *screen) { s.show(widening()); s.press("2") },
+		"pinned": func(s *screen) {
+			f := crowded()
+			f.Blocks[0].Pinned, f.Blocks[0].PinnedBy, f.Blocks[0].Score.Pinned = true, "bob@soc", true
+			s.show(f)
+			s.press("3")
+		},
 		"auto": func(s *screen) {
 			f := full()
 			f.Base = policy.Auto
@@ -114,15 +124,37 @@ func crowded() *engine.Snapshot {
 	for i := 3; i < 17; i++ {
 		a.Entries = append(a.Entries, view(i+1, true, fmt.Sprintf("203.0.113.%d/32", i+1), engine.Ours))
 	}
-	a.Entries[0].Effect = "not effective: allow 1 matches first"
+	a.Entries[0].Effect = firewall.Effect{Kind: firewall.Shadowed, By: 1}
 	a.Budgets[0].Ours, a.Budgets[0].Free = 17, 0
+	a.Budgets[0].Wanted, a.Budgets[0].Kept, a.Budgets[0].Waiting, a.Budgets[0].CutOff = 25, 22, 3, 115
+	wide := view(18, true, "203.0.113.64/29", engine.Ours)
+	wide.Serves, wide.Innocent, wide.Weight = []blocklist.ID{"a", "b", "c", "d", "e"}, 3, 575
+	a.Entries = append(a.Entries, wide)
 	for i := range 3 {
 		p := proposal(fmt.Sprintf("192.0.2.%d/32", i+1))
-		a.Waiting = append(a.Waiting, engine.WaitingView{Block: p.ID, Prefix: p.Prefix, Weight: 100, Why: "no slot: all 17 egress IPv4 slots are taken by blocks that weigh as much or more"})
+		a.Waiting = append(a.Waiting, engine.WaitingView{Block: p.ID, Prefix: p.Prefix, Direction: firewall.Egress, Weight: 110 - i, Missed: i, Next: i == 0, Why: "no slot: all 17 egress IPv4 slots are taken"})
 	}
+	a.Waiting = append(a.Waiting, engine.WaitingView{Prefix: netip.MustParsePrefix("192.0.2.99/32"), Weight: 100, Shadowed: true, Why: "not effective: allow 1 matches before any number of our range 1-99"})
 	a.Drifted = []engine.DriftView{{Block: s.Blocks[1].ID, Prefix: s.Blocks[1].Prefix, Number: 2, Since: t0.Add(-time.Minute)}}
 	s.Blocks[1].Presence[0].Status = "drifted"
 	a.InFlight = 2
+	return s
+}
+
+// widening is a full ACL with the proposal to widen an entry.
+func widening() *engine.Snapshot {
+	s := crowded()
+	p := proposal("192.0.2.0/29")
+	p.Cover, p.Weight, p.ID = true, 360, "widen:outbound:192.0.2.0/29@"+demoACL
+	p.Score, p.RuleName = p.Block.Score(t0), ""
+	p.Reasons = []string{"one entry would serve 3 blocks, 3 of which wait for a slot", "it would also deny 5 innocent addresses"}
+	step := &p.Steps[0]
+	step.Op, step.Number, step.Entry, step.Innocent, step.SlotsAfter = firewall.Replace, 9, p.Prefix, 5, 0
+	step.Displaces = []netip.Prefix{netip.MustParsePrefix("203.0.113.9/32")}
+	for i := range 3 {
+		step.Admits = append(step.Admits, netip.MustParsePrefix(fmt.Sprintf("192.0.2.%d/32", i+1)))
+	}
+	s.Proposals = append([]*engine.Proposal{p}, s.Proposals...)
 	return s
 }
 

@@ -68,12 +68,12 @@ func (m *Model) rowIDs(t tab) []string {
 		}
 	case tabProposals:
 		for _, p := range s.Proposals {
-			keep(string(p.ID), func() string { return fmt.Sprint(p.Prefix, " ", p.Direction, " ", p.RuleName, " ", p.Reasons) })
+			keep(string(p.ID), func() string { return fmt.Sprint(p.What(), " ", p.Direction, " ", p.RuleName, " ", p.Reasons) })
 		}
 	case tabBlocks:
 		for _, b := range s.Blocks {
 			keep(string(b.ID), func() string {
-				return fmt.Sprint(b.Prefix, " ", b.State, " ", b.DecidedBy, " ", b.RuleName, " ", b.Why)
+				return fmt.Sprint(b.What(), " ", b.State, " ", b.DecidedBy, " ", b.RuleName, " ", b.Why)
 			})
 		}
 	case tabLog:
@@ -153,22 +153,34 @@ func (m *Model) blockState(b *engine.BlockView) state {
 	}
 	worst := "present"
 	order := map[string]int{"present": 0, "covered": 1, "writing": 2, "waiting": 3, "unknown": 4, "failed": 5, "drifted": 6}
-	void := false
+	void, partly, there := false, false, 0
 	for _, p := range b.Presence {
 		if order[p.Status] > order[worst] {
 			worst = p.Status
 		}
+		if p.Status == "present" || p.Status == "covered" {
+			there++
+		}
 		void = void || p.Status == "present" && strings.HasPrefix(p.Note, "not effective")
+		partly = partly || p.Status == "present" && strings.HasPrefix(p.Note, "partly effective")
 	}
 	switch {
+	case b.Cover && there > 0:
+		return state{"widened", m.gl.ours, m.th.good}
+	case b.Cover:
+		return state{"granted", m.gl.none, m.th.dim}
 	case void:
 		return state{"no effect", m.gl.refused, m.th.bad}
+	case partly:
+		return state{"in part", m.gl.refused, m.th.bad}
 	case worst == "present", worst == "covered":
 		return state{"blocked", m.gl.ours, m.th.good}
 	case worst == "drifted":
 		return state{"removed!", m.gl.drift, m.th.bad}
 	case worst == "failed", worst == "unknown":
 		return state{worst, m.gl.refused, m.th.bad}
+	case there > 0:
+		return state{fmt.Sprintf("on %d of %d", there, len(b.Presence)), m.gl.pending, m.th.warn}
 	}
 	return state{worst, m.gl.pending, m.th.warn}
 }
@@ -242,7 +254,7 @@ func (m *Model) blockTarget(id blocklist.ID) *target {
 		return &target{block: id, digest: p.Digest, cidr: p.Prefix.String(), state: blocklist.Pending}
 	}
 	if b := m.ix.blocks[id]; b != nil {
-		return &target{block: id, cidr: b.Prefix.String(), state: b.State, drifted: m.ix.drifted[id]}
+		return &target{block: id, cidr: b.Prefix.String(), state: b.State, drifted: m.ix.drifted[id], pinned: b.Pinned, cover: b.Cover}
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ func bindings() []binding {
 		{[]string{"d"}, "deny", "deny the highlighted proposal", "decide", (*Model).onProposal, (*Model).deny},
 		{[]string{"u"}, "unblock", "unblock the highlighted block (asks first)", "decide", (*Model).onActive, (*Model).revoke},
 		{[]string{"r"}, "restore", "write back an entry that somebody removed (asks first)", "decide", (*Model).onDrift, (*Model).restore},
+		{[]string{"P"}, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire", "decide", (*Model).onPinnable, (*Model).pin},
 		{[]string{"m"}, "mode", "change the mode; auto needs the typed word", "decide", nil, (*Model).openMode},
 
 		{[]string{"1"}, "", "alerts", "look", nil, func(m *Model) tea.Cmd { return m.open(tabAlerts) }},
@@ -94,6 +95,8 @@ func (m *Model) onActive() bool {
 	return m.drawn.target != nil && m.drawn.target.state == blocklist.Active
 }
 
+func (m *Model) onPinnable() bool { return m.onActive() && !m.drawn.target.cover }
+
 func (m *Model) onDrift() bool { return m.onActive() && m.drawn.target.drifted }
 
 // intended checks that the row which the last frame highlighted is still what it
@@ -118,7 +121,7 @@ func (m *Model) intended() *target {
 		return t
 	}
 	for _, b := range m.live.Blocks {
-		if b.ID == t.block && b.State == t.state {
+		if b.ID == t.block && b.State == t.state && b.Pinned == t.pinned {
 			return t
 		}
 	}
@@ -154,6 +157,18 @@ func (m *Model) revoke() tea.Cmd {
 	m.dialog = newDialog(m.now, "Unblock "+t.cidr+"?", []string{"Its deny entries are removed from every network ACL of this block.", "Traffic with it is possible again."}, "y", "unblock",
 		func(m *Model) tea.Cmd { return m.decide(*t, blocklist.Revoke, "unblocked in the console", "unblocked") })
 	return nil
+}
+
+// pin pins a block or takes its pin back.
+func (m *Model) pin() tea.Cmd {
+	t := m.intended()
+	if t == nil {
+		return nil
+	}
+	if t.pinned {
+		return m.decide(*t, blocklist.Unpin, "unpinned in the console", "unpinned")
+	}
+	return m.decide(*t, blocklist.Pin, "pinned in the console", "pinned")
 }
 
 func (m *Model) restore() tea.Cmd {

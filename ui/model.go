@@ -91,6 +91,8 @@ type target struct {
 	cidr    string
 	state   blocklist.State
 	drifted bool
+	pinned  bool
+	cover   bool // a grant to widen
 }
 
 type toast struct {

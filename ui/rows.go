@@ -111,7 +111,7 @@ func (m *Model) heads(w int) string {
 	case tabProposals:
 		return " " + fit("WAITS", 7) + fit("WEIGHT", 8) + fit("PREFIX", 28) + fit("SEEN", 6) + fit("HOSTS", 7) + fit("RULE", max(w-57, 0))
 	case tabBlocks:
-		return " " + fit("STATE", 12) + fit("PREFIX", 28) + fit("EXPIRES", 9) + fit("BY", 18) + fit("RULE", max(w-68, 0))
+		return " " + fit("STATE", 12) + fit("PREFIX", 28) + fit("EXPIRES", 9) + fit("WEIGHT", 7) + fit("BY", 12) + fit("RULE", max(w-69, 0))
 	}
 	return " " + fit("TIME", 10) + fit("EVENT", 11) + "WHAT"
 }
@@ -205,7 +205,7 @@ func (m *Model) addresses(a *engine.AlertRow) string {
 }
 
 func (m *Model) proposalRow(w int, p *engine.Proposal) []seg {
-	prefix := m.arrow(p.Direction) + " " + p.Prefix.String()
+	prefix := m.arrow(p.Direction) + " " + p.What()
 	style := m.th.bold
 	if p.Blocked != "" {
 		style = m.th.dim
@@ -214,7 +214,7 @@ func (m *Model) proposalRow(w int, p *engine.Proposal) []seg {
 	if m.deciding[p.ID] {
 		wait = fit(" "+m.gl.dots, 8)
 	}
-	return []seg{{m.th.dim, wait}, {m.th.warn, fit(fmt.Sprint(p.Rank()), 8)}, {style, fit(prefix, 28)},
+	return []seg{{m.th.dim, wait}, {m.th.warn, fit(fmt.Sprint(p.Score.Total()), 8)}, {style, fit(prefix, 28)},
 		{m.th.plain, fit(fmt.Sprint(p.Sightings), 6)}, {m.th.plain, fit(fmt.Sprint(len(p.Hosts)), 7)}, {m.th.dim, fit(p.RuleName, max(w-57, 0))}}
 }
 
@@ -224,8 +224,11 @@ func (m *Model) blockRow(w int, b *engine.BlockView) []seg {
 	if b.State == blocklist.Active {
 		left = spanLong(b.Expires.Sub(m.now))
 	}
-	return []seg{{st.p, fit(" "+st.glyph+" "+st.word, 13)}, {m.th.plain, fit(m.arrow(b.Direction)+" "+b.Prefix.String(), 28)},
-		{m.th.dim, fit(left, 9)}, {m.th.dim, fit(clean(b.DecidedBy), 17) + " "}, {m.th.dim, fit(b.RuleName, max(w-68, 0))}}
+	if b.Pinned {
+		left = "pinned"
+	}
+	return []seg{{st.p, fit(" "+st.glyph+" "+st.word, 13)}, {m.th.plain, fit(m.arrow(b.Direction)+" "+b.What(), 28)},
+		{m.th.dim, fit(left, 9)}, {m.th.dim, fit(fmt.Sprint(b.Score.Total()), 7)}, {m.th.dim, fit(clean(b.DecidedBy), 11) + " "}, {m.th.dim, fit(b.RuleName, max(w-69, 0))}}
 }
 
 func (m *Model) logRow(w int, l *engine.LogLine) []seg {
