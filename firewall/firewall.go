@@ -133,6 +133,7 @@ type ACL struct {
 	Own          []netip.Prefix `json:"own,omitempty"`   // other addresses of our own that the back end could read, such as elastic IPs and NAT gateways
 	Subnets      []string       `json:"subnets,omitempty"`
 	IsVPCDefault bool           `json:"is_vpc_default,omitempty"` // the VPC's default ACL
+	Quota        int            `json:"quota,omitempty"`          // entries for each direction and family that the account may have, as Service Quotas says; 0 when it could not be read
 	// Entries are sorted by direction, then number.
 	Entries []Entry `json:"entries"`
 	// Warnings are parts that could not be read, in plain words.
