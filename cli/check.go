@@ -29,7 +29,7 @@ func newCheck(h Host) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check", Short: "Try every precondition and say what to mend", Args: noArgs,
 		Long: `check tries what a run needs: credentials, the alert API, the watched rules, AWS
-identity, the network ACLs, permissions (by DryRun), free slots. It changes
+identity, the network ACLs, quotas, permissions (by DryRun), free slots. It changes
 nothing. Exit code 0 when nothing fails, 3 otherwise.`,
 		Example: "selfprotect check\nselfprotect check --json --watchrule RULE --aws-acl-id ACL",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runCheck(cmd, o) },
@@ -144,27 +144,18 @@ func (c *checker) aws(ctx context.Context, cfg *config.Config) {
 		c.add("network ACLs", "fail", "%s", err)
 	}
 	for _, a := range acls {
-		c.acl(a, cfg)
+		c.acl(a, cfg, b)
 	}
 	for _, p := range b.Probe(ctx) {
 		c.permission(p)
 	}
 }
 
-func (c *checker) acl(a firewall.ACL, cfg *config.Config) {
+func (c *checker) acl(a firewall.ACL, cfg *config.Config, b *nacl.Backend) {
 	for _, configured := range cfg.ACLs {
-		if configured.ID != a.ID {
-			continue
-		}
-		for _, d := range configured.Directions {
-			for _, f := range []firewall.Family{firewall.IPv4, firewall.IPv6} {
-				free := configured.Usable() - a.Count(d, f)
-				result := "ok"
-				if free <= 0 {
-					result = "warn"
-				}
-				c.add(a.ID, result, "%s %s: %d of %d entries free", d, f, max(free, 0), configured.Usable())
-			}
+		if configured.ID == a.ID {
+			read, err := b.Quota(a.ID)
+			c.slots(a, configured, c.quota(configured, read, err))
 		}
 	}
 	if len(a.Subnets) == 0 {
@@ -172,6 +163,39 @@ func (c *checker) acl(a firewall.ACL, cfg *config.Config) {
 	}
 	for _, w := range a.Warnings {
 		c.add(a.ID, "warn", "%s", w)
+	}
+}
+
+// quota says which quota holds and where it is from: the configuration, what was
+// read, or the default, and then the error says why.
+func (c *checker) quota(configured config.ACL, read int, err error) int {
+	switch {
+	case configured.Quota > 0 && err == nil && configured.Quota > read:
+		c.add(configured.ID, "warn", "quota %d (configuration), but Service Quotas says %d", configured.Quota, read)
+		return configured.Quota
+	case configured.Quota > 0:
+		c.add(configured.ID, "ok", "quota %d (configuration)", configured.Quota)
+		return configured.Quota
+	case err == nil:
+		c.add(configured.ID, "ok", "quota %d (Service Quotas)", read)
+		return read
+	}
+	c.add(configured.ID, "ok", "quota %d (default; %s)", firewall.DefaultQuota, err)
+	return firewall.DefaultQuota
+}
+
+// slots says what is free for each direction and family.
+func (c *checker) slots(a firewall.ACL, configured config.ACL, quota int) {
+	usable := quota - configured.Reserve
+	for _, d := range configured.Directions {
+		for _, f := range []firewall.Family{firewall.IPv4, firewall.IPv6} {
+			free := usable - a.Count(d, f)
+			result := "ok"
+			if free <= 0 {
+				result = "warn"
+			}
+			c.add(a.ID, result, "%s %s: %d of %d entries free", d, f, max(free, 0), usable)
+		}
 	}
 }
 

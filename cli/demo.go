@@ -40,7 +40,7 @@ folder, which is removed at the end.
 
 With --serve-only it runs just the servers and prints the environment that points
 any client at them; POST /_sim/alert there adds an alert, GET /_sim/acl lists the
-entries.`,
+entries, POST /_sim/quota sets how many there may be.`,
 		Example: `selfprotect demo
 selfprotect demo --mode auto
 selfprotect demo --headless --json --for 20s --seed 1
@@ -97,7 +97,7 @@ func runDemo(cmd *cobra.Command, o *options, d *demoFlags) error {
 }
 
 // demoServer are the two servers of a world on one loopback port: the alert API
-// and the control paths by path, EC2 and STS for everything else.
+// and the control paths by path, EC2, STS and Service Quotas for everything else.
 type demoServer struct {
 	http *http.Server
 	url  string
@@ -135,6 +135,7 @@ func demoEnv(w *sim.World, s *demoServer) [][2]string {
 		{"AWS_ENDPOINT_URL", s.url},
 		{"AWS_ENDPOINT_URL_EC2", s.url},
 		{"AWS_ENDPOINT_URL_STS", s.url},
+		{"AWS_ENDPOINT_URL_SERVICE_QUOTAS", s.url},
 		{"AWS_ACCESS_KEY_ID", w.Credential.AccessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", w.Credential.SecretAccessKey},
 		{"AWS_REGION", w.Region},

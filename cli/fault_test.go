@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +14,13 @@ import (
 func cmdFault(ts *testscript.TestScript, _ bool, args []string) {
 	var now any
 	ts.Check(control(stageOf(ts).server.url+"/_sim/fault", only(ts, args, "fault JSON"), &now))
+}
+
+// cmdQuota sets the quota that is enforced and answered.
+func cmdQuota(ts *testscript.TestScript, _ bool, args []string) {
+	var now any
+	body := fmt.Sprintf(`{"quota":%d}`, number(ts, only(ts, args, "quota N")))
+	ts.Check(control(stageOf(ts).server.url+"/_sim/quota", body, &now))
 }
 
 // cmdIdleRule adds a rule that is not enabled, and sets IDLERULE to its id.

@@ -119,7 +119,7 @@ type ACL struct {
 	// Directions are sorted, at least one.
 	Directions []firewall.Direction
 	Numbers    Range
-	Quota      int // for each direction and family; 0: firewall.DefaultQuota
+	Quota      int // for each direction and family, wins over what AWS says; 0: AWS's, else firewall.DefaultQuota
 	Reserve    int // entries of the quota that are left to others
 }
 

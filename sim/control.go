@@ -24,6 +24,7 @@ func (w *World) Control() http.Handler {
 		writeJSON(rw, faults{w.EC2.Faults(), w.ThreatStack.Faults()})
 	})
 	mux.HandleFunc("POST /_sim/fault", posted(w.setFault))
+	mux.HandleFunc("POST /_sim/quota", posted(w.setQuota))
 	mux.HandleFunc("POST /_sim/alert", posted(w.injectAlert))
 	mux.HandleFunc("POST /_sim/event", posted(w.injectEvent))
 	return mux
@@ -42,6 +43,20 @@ func (w *World) setFault(_ *http.Request, body []byte) (any, error) {
 	w.EC2.SetFaults(f.EC2)
 	w.ThreatStack.SetFaults(f.ThreatStack)
 	return f, nil
+}
+
+func (w *World) setQuota(_ *http.Request, body []byte) (any, error) {
+	var in struct {
+		Quota int `json:"quota"`
+	}
+	if err := decode(body, &in); err != nil {
+		return nil, err
+	}
+	if in.Quota < 1 {
+		return nil, fmt.Errorf("quota %d is below 1", in.Quota)
+	}
+	w.EC2.SetQuota(in.Quota)
+	return in, nil
 }
 
 func (w *World) injectAlert(_ *http.Request, body []byte) (any, error) {

@@ -7,9 +7,11 @@
 // organization has a budget of requests per minute.
 //
 // [EC2] speaks the AWS Query protocol of EC2 (version 2016-11-15) for network
-// ACLs and what surrounds them, and GetCallerIdentity of STS (2011-06-15).
-// Requests are signed with Signature Version 4, and the whole signature is
-// checked. It keeps AWS's rules for network ACL entries: the quota for each
+// ACLs and what surrounds them, GetCallerIdentity of STS (2011-06-15), and
+// GetServiceQuota of Service Quotas (2019-06-24, JSON 1.1 with the action in
+// X-Amz-Target), which answers the quota that writes are held to. Requests are
+// signed with Signature Version 4, each for its service, and the whole signature
+// is checked. It keeps AWS's rules for network ACL entries: the quota for each
 // direction and family with the default deny counted, canonical prefixes,
 // DryRun as an error, an identical create that succeeds.
 //
@@ -35,6 +37,7 @@
 //	GET  /_sim/requests                requests to both servers, counted
 //	GET  /_sim/fault                   the faults now set
 //	POST /_sim/fault                   {"ec2":{"throttle":{"next":3},"late_by":"30s"},"threatstack":{"latency":"2s"}}
+//	POST /_sim/quota                   {"quota":40}
 //	POST /_sim/alert                   {"alert":{"title":"…"},"events":[{"connection":{"dst_addr":"203.0.113.9","dst_port":443}}]}
 //	POST /_sim/event?alert=ID          {"connection":{"dst_addr":"203.0.113.10","dst_port":443}}
 //

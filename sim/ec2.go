@@ -38,7 +38,7 @@ type EC2Config struct {
 	Buckets bool
 }
 
-// EC2 is an EC2 and STS endpoint as an [http.Handler]. It is safe for concurrent
+// EC2 is an EC2, STS and Service Quotas endpoint as an [http.Handler]. It is safe for concurrent
 // use.
 type EC2 struct {
 	config EC2Config

@@ -32,7 +32,9 @@ type EC2Faults struct {
 	Latency       time.Duration `json:"latency,omitempty"`        // before the effect
 	AnswerLatency time.Duration `json:"answer_latency,omitempty"` // after it
 
-	Denied  []string `json:"denied,omitempty"`  // actions that IAM does not allow: UnauthorizedOperation, 403
+	// Denied are actions that IAM does not allow: UnauthorizedOperation, 403
+	// (Service Quotas: AccessDeniedException, 400).
+	Denied  []string `json:"denied,omitempty"`
 	Expired bool     `json:"expired,omitempty"` // the credentials have expired: RequestExpired (STS: ExpiredToken)
 	// SkewCode is answered for a signature time that is off, in place of
 	// RequestExpired (too old) and AuthFailure (too new).

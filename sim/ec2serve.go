@@ -37,10 +37,31 @@ func fail(status int, code, format string, args ...any) *apiError {
 	return &apiError{status, code, fmt.Sprintf(format, args...)}
 }
 
-// form is a decoded request body.
-type form struct{ url.Values }
+// form is a decoded request body, and the service that it is for.
+type form struct {
+	url.Values
+	service string
+}
 
-func (f form) isSTS() bool { return f.Get("Version") == versionSTS }
+// parse reads a request: its parameters and what it asks for.
+func parse(r *http.Request, body []byte) (form, string) {
+	if f, action, ok := quotasCall(r, body); ok {
+		return f, action
+	}
+	values, _ := url.ParseQuery(string(body)) // what cannot be read lacks an action
+	return form{values, pick(values.Get("Version") == versionSTS, serviceSTS, serviceEC2)}, values.Get("Action")
+}
+
+// speaks tells whether the service has the action, in the version asked for.
+func (f form) speaks(action string) bool {
+	switch f.service {
+	case serviceQuotas:
+		return action == actionQuota
+	case serviceSTS:
+		return action == actionIdentity
+	}
+	return f.Get("Version") == versionEC2 && slices.Contains(ec2Actions(), action)
+}
 
 // ServeHTTP implements [http.Handler].
 func (s *EC2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -48,9 +69,7 @@ func (s *EC2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	values, _ := url.ParseQuery(string(body)) // what cannot be read lacks an action
-	f := form{values}
-	action := f.Get("Action")
+	f, action := parse(r, body)
 
 	s.mu.Lock()
 	arrived := time.Now()
@@ -80,11 +99,11 @@ func (s *EC2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
-	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
+	w.Header().Set("Content-Type", dialectOf(f.service).contentType)
 	w.Header().Set("X-Amzn-Requestid", id)
 	if failure != nil {
 		w.WriteHeader(failure.status)
-		_, _ = w.Write(errorXML(failure, id, f.isSTS()))
+		_, _ = w.Write(failure.encode(id, f.service))
 		return
 	}
 	_, _ = w.Write(answer.encode(action, id))
@@ -123,8 +142,11 @@ func (s *EC2) handle(r request, now time.Time, call *Call) (*answer, *apiError) 
 	if failure := s.refuse(r, now); failure != nil {
 		return nil, failure
 	}
-	if r.action == actionIdentity && r.form.isSTS() {
+	switch r.form.service {
+	case serviceSTS:
 		return &answer{identity: s.identity(who)}, nil
+	case serviceQuotas:
+		return s.quota(r.form)
 	}
 	if isWrite(r.action) {
 		if r.fate == late {
@@ -135,7 +157,7 @@ func (s *EC2) handle(r request, now time.Time, call *Call) (*answer, *apiError) 
 		call.Applied = failure == nil
 	}
 	if failure == nil && r.fate == failedApplied {
-		failure = internalError()
+		failure = dialectOf(r.form.service).broken.because("An internal error has occurred.")
 	}
 	if failure != nil || isWrite(r.action) {
 		return &answer{}, failure
@@ -145,34 +167,27 @@ func (s *EC2) handle(r request, now time.Time, call *Call) (*answer, *apiError) 
 
 // refuse gives the error of a request that has no effect whatever it asks for.
 func (s *EC2) refuse(r request, now time.Time) *apiError {
-	want := versionEC2
-	if r.action == actionIdentity {
-		want = versionSTS
-	}
+	d := dialectOf(r.form.service)
 	switch {
 	case r.http.Method != http.MethodPost || r.action == "":
 		return fail(http.StatusBadRequest, "MissingAction", "The request is missing an action or a required parameter.")
-	case !slices.Contains(knownActions(), r.action) || r.form.Get("Version") != want:
-		return fail(http.StatusBadRequest, "InvalidAction", "The action %s is not valid for this web service.", r.action)
+	case !r.form.speaks(r.action):
+		return d.unknown.because("The action %s is not valid for this web service.", r.action)
 	case r.fate == throttled || !s.take(r.action, now):
-		return fail(http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
+		return d.throttled.because("Request limit exceeded.")
 	case r.fate == failed:
-		return internalError()
+		return d.broken.because("An internal error has occurred.")
 	case slices.Contains(s.faults.Denied, r.action):
-		return fail(http.StatusForbidden, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+		return d.denied.because("You are not authorized to perform this operation.")
 	case r.form.Get("DryRun") == "true":
 		return fail(http.StatusPreconditionFailed, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 	}
 	return nil
 }
 
-func knownActions() []string {
+func ec2Actions() []string {
 	return []string{actionDescribe, actionCreate, actionReplace, actionDelete,
-		actionVPCs, actionSubnets, actionAddresses, actionNATs, actionIdentity}
-}
-
-func internalError() *apiError {
-	return fail(http.StatusInternalServerError, "InternalError", "An internal error has occurred.")
+		actionVPCs, actionSubnets, actionAddresses, actionNATs}
 }
 
 // land keeps a write that takes effect later.

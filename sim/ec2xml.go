@@ -22,10 +22,14 @@ type answer struct {
 	NATs      []xmlNAT     `xml:"natGatewaySet>item"`
 	NextToken string       `xml:"nextToken,omitempty"`
 	identity  *xmlIdentity
+	quota     *quotaJSON
 }
 
-// encode gives the XML document.
+// encode gives the document, XML for all but Service Quotas.
 func (a *answer) encode(action, id string) []byte {
+	if a.quota != nil {
+		return jsonDocument(a.quota)
+	}
 	name := xml.Name{Space: "http://ec2.amazonaws.com/doc/" + versionEC2 + "/", Local: action + "Response"}
 	if a.identity != nil {
 		name.Space = "https://sts.amazonaws.com/doc/" + versionSTS + "/"
@@ -48,9 +52,12 @@ func document(v any) []byte {
 	return b.Bytes()
 }
 
-// errorXML gives an error document, in the form of EC2 or of STS.
-func errorXML(e *apiError, id string, sts bool) []byte {
-	if sts {
+// encode gives an error document, in the form of the service.
+func (e *apiError) encode(id, service string) []byte {
+	switch service {
+	case serviceQuotas:
+		return errorJSON(e)
+	case serviceSTS:
 		return document(struct {
 			XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ ErrorResponse"`
 			Type      string   `xml:"Error>Type"`

@@ -52,42 +52,39 @@ func parseScope(header string) (scope, bool) {
 // authenticate checks the signature of a request that arrived at the given time:
 // its form, the key, the time and the signature itself. It gives the signing time.
 func (s *EC2) authenticate(r *http.Request, body []byte, f form, arrived time.Time) (Credential, time.Time, *apiError) {
-	none, sts := Credential{}, f.isSTS()
+	none, d := Credential{}, dialectOf(f.service)
 	sc, ok := parseScope(r.Header.Get("Authorization"))
 	if !ok {
-		return none, arrived, fail(http.StatusForbidden, pick(sts, "MissingAuthenticationToken", "AuthFailure"), "The request lacks a valid signature.")
+		return none, arrived, d.unsigned.because("The request lacks a valid signature.")
 	}
 	i := slices.IndexFunc(s.config.Credentials, func(c Credential) bool { return c.AccessKeyID == sc.keyID })
 	signed, err := time.Parse(amzTime, r.Header.Get("X-Amz-Date"))
 	switch {
 	case i < 0:
-		return none, arrived, fail(pick(sts, http.StatusForbidden, http.StatusUnauthorized), pick(sts, "InvalidClientTokenId", "AuthFailure"),
-			"AWS was not able to validate the provided access credentials")
+		return none, arrived, d.unknownKey.because("AWS was not able to validate the provided access credentials")
 	case err != nil:
 		return none, arrived, fail(http.StatusBadRequest, "IncompleteSignature", "Date must be in ISO-8601 basic format.")
 	case arrived.Sub(signed) > signatureLife:
-		return none, arrived, s.skewed("RequestExpired", "Request has expired.")
+		return none, arrived, s.skewed(d.tooOld, "Request has expired.")
 	case signed.Sub(arrived) > signatureLife:
-		return none, arrived, s.skewed(pick(sts, "SignatureDoesNotMatch", "AuthFailure"), "The signature is not yet current.")
+		return none, arrived, s.skewed(d.tooNew, "The signature is not yet current.")
 	}
 	who := s.config.Credentials[i]
 	if s.faults.Expired || !who.Expires.IsZero() && !arrived.Before(who.Expires) {
-		return none, arrived, fail(pick(sts, http.StatusForbidden, http.StatusBadRequest), pick(sts, "ExpiredToken", "RequestExpired"), "The security token included in the request is expired")
+		return none, arrived, d.expired.because("The security token included in the request is expired")
 	}
-	service := pick(sts, "sts", "ec2")
-	if sc.service != service || sc.region != s.config.Region || sc.date != signed.Format("20060102") ||
+	if sc.service != d.service || sc.region != s.config.Region || sc.date != signed.Format("20060102") ||
 		r.Header.Get("X-Amz-Security-Token") != who.SessionToken || !matches(r, body, sc, who, signed) {
-		return none, arrived, fail(pick(sts, http.StatusForbidden, http.StatusUnauthorized), pick(sts, "SignatureDoesNotMatch", "AuthFailure"),
-			"The request signature we calculated does not match the signature you provided.")
+		return none, arrived, d.wrong.because("The request signature we calculated does not match the signature you provided.")
 	}
 	return who, signed, nil
 }
 
-func (s *EC2) skewed(code, message string) *apiError {
+func (s *EC2) skewed(t trouble, message string) *apiError {
 	if s.faults.SkewCode != "" {
-		code = s.faults.SkewCode
+		t.code = s.faults.SkewCode
 	}
-	return fail(http.StatusBadRequest, code, "%s", message)
+	return t.because("%s", message)
 }
 
 func pick[T any](first bool, a, b T) T {

@@ -190,6 +190,9 @@ func TestControl(t *testing.T) {
 	expect("POST", "/_sim/fault", `{"ec2":{"denied":["CreateNetworkAclEntry"]}}`, 200)
 	expect("POST", "/_sim/fault", `{"ec2":{"thrott":1}}`, 400)
 	expect("GET", "/_sim/fault", "", 200, "CreateNetworkAclEntry", "shuffled")
+	expect("POST", "/_sim/quota", `{"quota":40}`, 200, "40")
+	expect("POST", "/_sim/quota", `{"quota":0}`, 400)
+	expect("POST", "/_sim/quota", `{"quotas":40}`, 400)
 	expect("GET", "/_sim/requests", "", 200, `"writes": 0`)
 	if f := w.EC2.Faults(); f.Throttle.Next != 3 || f.LateBy != 30*time.Second || len(f.Denied) != 1 {
 		t.Errorf("%+v", f)

@@ -2,17 +2,21 @@
 // at a time.
 //
 // The protocol. Read asks DescribeNetworkAcls, paged and filtered by id, once for
-// each group of ACLs that share account and region, and once in ten minutes for
-// the VPCs' CIDRs and our own public addresses. Do makes exactly one call with no
-// retry by the SDK: an answer that was lost must not lead to a second request that
-// nobody knows of. An error code that EC2 gives only when it has not carried out a
-// request becomes a *firewall.RefusedError with a sentence for the operator; every
-// other error means that the outcome is unknown. EC2 has no batch, no transaction
-// and no version token; an identical create succeeds, the same number with other
-// content is NetworkAclEntryAlreadyExists, so a create claims its number.
+// each group of ACLs that share account and region, once in ten minutes for the
+// VPCs' CIDRs and our own public addresses, and once in an hour GetServiceQuota
+// for the quota of entries. That one may be denied or fail without a word, as the
+// default holds then, and it is not sent where only EC2's endpoint is set. Do makes
+// exactly one call with no retry by the SDK: an answer that was lost must not lead
+// to a second request that nobody knows of. An error code that EC2 gives only when
+// it has not carried out a request becomes a *firewall.RefusedError with a sentence
+// for the operator; every other error means that the outcome is unknown. EC2 has no
+// batch, no transaction and no version token; an identical create succeeds, the
+// same number with other content is NetworkAclEntryAlreadyExists, so a create
+// claims its number.
 //
 // Credentials and endpoints are the SDK's: profiles, environment, SSO, roles,
-// AWS_ENDPOINT_URL_EC2. Missing ones are errors of Read, in plain words.
+// AWS_ENDPOINT_URL_EC2 and the like. Missing ones are errors of Read, in plain
+// words.
 package nacl
 
 import (
@@ -31,7 +35,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 
 	"selfprotect/firewall"
 )
@@ -87,6 +93,7 @@ type group struct {
 	err                   error  // why there are no clients
 	byID                  bool   // the endpoint has no filter by id
 	own                   ownAddresses
+	quota                 quota
 }
 
 // ErrReadOnly says that this process must not change anything.
@@ -145,7 +152,8 @@ func (g *group) open(ctx context.Context, cfg Config) {
 		g.cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(g.cfg), g.role,
 			func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "selfprotect" }))
 	}
-	g.read = ec2.NewFromConfig(g.cfg)
+	reads := ec2.NewFromConfig(g.cfg)
+	g.read, g.quota.client = reads, quotaClient(g.cfg, reads.Options().BaseEndpoint)
 	if !cfg.ReadOnly {
 		g.write = ec2.NewFromConfig(g.cfg, func(o *ec2.Options) {
 			// One request for one intent: no retry, no second try with another clock.
@@ -225,27 +233,39 @@ func cidr(c firewall.Change) (v4, v6 *string) {
 // be guarded.
 func (b *Backend) Endpoints() []string {
 	var out []string
-	add := func(raw string) {
-		if u, err := url.Parse(raw); err == nil && u.Hostname() != "" && !slices.Contains(out, u.Hostname()) {
-			out = append(out, u.Hostname())
-		}
-	}
 	for _, g := range b.groups {
 		if g.err != nil {
 			continue
 		}
-		params := ec2.EndpointParameters{Region: aws.String(g.cfg.Region)}
-		if c, ok := g.read.(*ec2.Client); ok {
-			params.Endpoint = c.Options().BaseEndpoint
-		}
-		if ep, err := ec2.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), params); err == nil {
-			add(ep.URI.String())
-		}
-		sp := sts.EndpointParameters{Region: aws.String(g.cfg.Region), UseGlobalEndpoint: aws.Bool(false), Endpoint: sts.NewFromConfig(g.cfg).Options().BaseEndpoint}
-		if ep, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sp); err == nil {
-			add(ep.URI.String())
+		for _, u := range g.endpoints() {
+			if h := u.Hostname(); h != "" && !slices.Contains(out, h) {
+				out = append(out, h)
+			}
 		}
 	}
 	slices.SortFunc(out, strings.Compare)
+	return out
+}
+
+// endpoints gives where the clients send their requests.
+func (g *group) endpoints() []url.URL {
+	var out []url.URL
+	add := func(ep smithyendpoints.Endpoint, err error) {
+		if err == nil {
+			out = append(out, ep.URI)
+		}
+	}
+	ctx, region := context.Background(), aws.String(g.cfg.Region)
+	params := ec2.EndpointParameters{Region: region}
+	if c, ok := g.read.(*ec2.Client); ok {
+		params.Endpoint = c.Options().BaseEndpoint
+	}
+	add(ec2.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, params))
+	if c, ok := g.quota.client.(*servicequotas.Client); ok {
+		add(servicequotas.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx,
+			servicequotas.EndpointParameters{Region: region, Endpoint: c.Options().BaseEndpoint}))
+	}
+	add(sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{Region: region,
+		UseGlobalEndpoint: aws.Bool(false), Endpoint: sts.NewFromConfig(g.cfg).Options().BaseEndpoint}))
 	return out
 }

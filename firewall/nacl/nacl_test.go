@@ -30,7 +30,7 @@ func isolate(t *testing.T) {
 		"AWS_ACCESS_KEY_ID": c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1",
 		"AWS_DEFAULT_REGION": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_CA_BUNDLE": "",
 		"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_EC2": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1",
-		"AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_ROLE_ARN": "", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "",
+		"AWS_ENDPOINT_URL_SERVICE_QUOTAS": "http://127.0.0.1:1", "AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_ROLE_ARN": "", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "",
 	} {
 		t.Setenv(k, v)
 	}
@@ -242,11 +242,12 @@ func TestEndpoints(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL", "")
 	t.Setenv("AWS_ENDPOINT_URL_EC2", "")
 	t.Setenv("AWS_ENDPOINT_URL_STS", "")
+	t.Setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", "")
 	b, err := Open(context.Background(), Config{Targets: []Target{{ACL: aclID}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := b.Endpoints(); !slices.Equal(got, []string{"ec2.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com"}) {
+	if got := b.Endpoints(); !slices.Equal(got, []string{"ec2.us-east-1.amazonaws.com", "servicequotas.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com"}) {
 		t.Errorf("endpoints %v", got)
 	}
 }

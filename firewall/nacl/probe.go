@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
@@ -115,4 +116,5 @@ func (b *Backend) Identity(ctx context.Context) []Identity {
 }
 
 var _ reader = (*ec2.Client)(nil)
+var _ quotaReader = (*servicequotas.Client)(nil)
 var _ writer = (*ec2.Client)(nil)

@@ -71,9 +71,14 @@ func (b *Backend) readGroup(ctx context.Context, g *group) ([]firewall.ACL, erro
 	if err != nil {
 		return nil, g.all(explain(err, g))
 	}
+	var quota int
+	var wg sync.WaitGroup
+	wg.Go(func() { quota = g.quota.read(ctx) })
 	own := b.readOwn(ctx, g, found)
+	wg.Wait()
 	for i := range found {
 		own.addTo(&found[i])
+		found[i].Quota = quota
 	}
 	return found, g.missing(found)
 }
