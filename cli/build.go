@@ -106,10 +106,12 @@ func engineConfig(cfg *config.Config, p *parts, pol *policy.Policy, o *options) 
 		PollInterval: cmp.Or(o.pollInterval, cfg.ThreatStack.PollInterval), ReadInterval: cmp.Or(o.readInterval, cfg.Limits.ReadInterval),
 		Settle: cfg.Limits.Settle, RequestExpiry: cfg.Limits.RequestExpiry, MaxTTL: cfg.Limits.MaxTTL,
 		Limits: engine.AutoLimits{PerMinute: cfg.Limits.AutoPerMinute, PerHour: cfg.Limits.AutoPerHour},
+		Slots: engine.Slots{Margin: cfg.Limits.Margin, Price: cfg.Limits.InnocentPrice, Collateral: cfg.Limits.Collateral,
+			MinBits4: cfg.Limits.ShortestPrefixV4, MinBits6: cfg.Limits.ShortestPrefixV6},
 		Holder: fmt.Sprintf("%s:%d", p.actor, os.Getpid()),
 	}
 	for _, a := range cfg.ACLs {
-		c.ACLs = append(c.ACLs, engine.ACLConfig{ID: a.ID, Name: a.Name, Low: a.Numbers.Low, High: a.Numbers.High, Quota: a.Usable()})
+		c.ACLs = append(c.ACLs, engine.ACLConfig{ID: a.ID, Name: a.Name, Low: a.Numbers.Low, High: a.Numbers.High, Quota: a.Quota, Reserve: a.Reserve})
 	}
 	return c
 }

@@ -146,12 +146,12 @@ func TestKill(t *testing.T) {
 	var wanted []string
 	for i := range kills {
 		if len(wanted) < 15 {
-			a := fmt.Sprintf("203.0.113.%d", 1+len(wanted))
+			a := fmt.Sprintf("203.0.113.%d", 1+2*len(wanted))
 			wanted = append(wanted, a+"/32")
 			if err := inject(v.server.url, a); err != nil {
 				t.Fatal(err)
 			}
-		} else if err := inject(v.server.url, fmt.Sprintf("203.0.113.%d", 1+i%15)); err != nil {
+		} else if err := inject(v.server.url, fmt.Sprintf("203.0.113.%d", 1+2*(i%15))); err != nil {
 			t.Fatal(err)
 		}
 		for cidr := range v.live(t, 50*time.Millisecond+time.Duration(r.Int64N(int64(900*time.Millisecond)))) {

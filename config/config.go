@@ -137,6 +137,9 @@ type Limits struct {
 	MaxTTL           time.Duration
 	ShortestPrefixV4 int // bits
 	ShortestPrefixV6 int
+	Collateral       int           // innocent addresses that one entry may deny without asking
+	InnocentPrice    int           // weight that one innocent address costs
+	Margin           int           // how much more a newcomer must weigh than what it displaces
 	Settle           time.Duration // how long reads must agree that an entry is absent
 	RequestExpiry    time.Duration // how long a write may still land
 	ReadInterval     time.Duration // between reads of an ACL

@@ -40,7 +40,8 @@ func defaults(stateDir, home string) Config {
 		},
 		Limits: Limits{
 			AutoPerMinute: 20, AutoPerHour: 60, TTL: day, MaxTTL: 30 * day,
-			ShortestPrefixV4: 32, ShortestPrefixV6: 128,
+			ShortestPrefixV4: 24, ShortestPrefixV6: 64,
+			InnocentPrice: 5, Margin: 20,
 			Settle: 5 * time.Minute, RequestExpiry: 15 * time.Minute, ReadInterval: 30 * time.Second,
 		},
 		Guard: Guard{Private: policy.RefusePrivate, Resolve: true, Agents: true},
@@ -107,6 +108,9 @@ func limits(x *Limits) []setting {
 		duration("max_ttl", &x.MaxTTL, time.Minute, 365*day),
 		integer("shortest_prefix_v4", &x.ShortestPrefixV4, 24, 32),
 		integer("shortest_prefix_v6", &x.ShortestPrefixV6, 56, 128),
+		integer("collateral", &x.Collateral, 0, 255),
+		integer("innocent_price", &x.InnocentPrice, 0, 1000),
+		integer("margin", &x.Margin, 0, 1000),
 		duration("settle", &x.Settle, 5*time.Minute, day),
 		duration("request_expiry", &x.RequestExpiry, 15*time.Minute, day),
 		// Nothing may be approved on data older than two minutes.

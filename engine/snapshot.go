@@ -23,6 +23,7 @@ type Snapshot struct {
 	CeilingWhy, CeilingBy string
 	Stopped               bool
 	ReadOnly              bool   // this process never writes to AWS
+	Guarded               bool   // what must never be blocked was looked up, as far as it could be
 	Holder                string // another process that applies changes now; empty: this one
 
 	Sources []SourceStatus

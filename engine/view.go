@@ -86,7 +86,7 @@ func (l *loop) snapshot(t time.Time) *Snapshot {
 	v := &l.view
 	v.version++
 	base, ceiling := l.policy.Modes()
-	s := &Snapshot{Version: v.version, At: t, Base: base, Ceiling: ceiling, ReadOnly: l.cfg.ReadOnly,
+	s := &Snapshot{Version: v.version, At: t, Base: base, Ceiling: ceiling, ReadOnly: l.cfg.ReadOnly, Guarded: l.guardKnown,
 		Sources: []SourceStatus{l.sourceView()}, Counts: v.counts}
 	if c := l.list.Ceiling(); c.Mode != 0 && c.Mode < policy.Auto {
 		s.CeilingWhy, s.CeilingBy = clean(c.Reason), clean(c.Actor)
