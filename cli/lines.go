@@ -13,6 +13,7 @@ import (
 
 	"selfprotect/alert"
 	"selfprotect/engine"
+	"selfprotect/firewall"
 )
 
 // lines runs the engine and writes what happens, one line each.
@@ -107,6 +108,8 @@ type jsonLine struct {
 	Actor      string `json:"actor,omitempty"`
 	Block      string `json:"block,omitempty"`
 	Text       string `json:"text,omitempty"`
+	// Shortfall is set in a waiting line about a whole list of an ACL.
+	Shortfall *firewall.Budget `json:"shortfall,omitempty"`
 }
 
 func (w *lineWriter) line(l engine.LogLine) error {
@@ -115,7 +118,7 @@ func (w *lineWriter) line(l engine.LogLine) error {
 		return err
 	}
 	j := jsonLine{Time: l.At.UTC().Format(time.RFC3339Nano), Event: l.Event, ACL: l.ACL, RuleNumber: l.Number,
-		Alert: clean(l.Alert), Rule: clean(l.RuleID), Reason: l.Reason, Severity: string(l.Severity), Actor: l.Actor, Block: string(l.Block), Text: l.Text}
+		Alert: clean(l.Alert), Rule: clean(l.RuleID), Reason: l.Reason, Severity: string(l.Severity), Actor: l.Actor, Block: string(l.Block), Text: l.Text, Shortfall: l.Shortfall}
 	if l.Prefix.IsValid() {
 		j.CIDR = l.Prefix.String()
 	}

@@ -136,15 +136,14 @@ func (l *loop) widening(a *aclState, o firewall.Widening) blocklist.Widening {
 			w.Until = b.Expires
 		}
 	}
-	free := len(o.Serves) - o.Waiting - 1
-	switch {
-	case o.Waiting > 0 && free > 0:
-		w.Reasons = append(w.Reasons, fmt.Sprintf("one entry would serve %d blocks: %d of them wait, and %d slots come free", len(o.Serves), o.Waiting, free))
-	case o.Waiting > 0:
-		w.Reasons = append(w.Reasons, fmt.Sprintf("one entry would serve %d blocks, %d of which wait for a slot", len(o.Serves), o.Waiting))
-	default:
-		w.Reasons = append(w.Reasons, fmt.Sprintf("one entry would serve %d blocks, which frees %d slots for those that wait", len(o.Serves), len(o.Serves)-1))
+	// The effect is shown live; these are the reasons of the moment.
+	why := fmt.Sprintf("as proposed, one entry would serve %d blocks", len(o.Serves))
+	if o.Waiting > 0 {
+		why += fmt.Sprintf(", %d of them without a slot", o.Waiting)
 	}
-	w.Reasons = append(w.Reasons, "it would also deny "+firewall.Innocent(o.Innocent, firewall.FamilyOf(o.Prefix)))
+	if there := len(o.Serves) - o.Waiting; there > 1 {
+		why += fmt.Sprintf(", in place of %d entries", there)
+	}
+	w.Reasons = []string{why, "as proposed, it would also deny " + firewall.Innocent(o.Innocent, firewall.FamilyOf(o.Prefix))}
 	return w
 }

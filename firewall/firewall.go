@@ -84,6 +84,9 @@ func (f Family) String() string {
 	return "IPv4"
 }
 
+// MarshalText gives the word of String.
+func (f Family) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
 // FamilyOf gives the family of a prefix.
 func FamilyOf(p netip.Prefix) Family {
 	if p.Addr().Is4() {
