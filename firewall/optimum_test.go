@@ -18,7 +18,6 @@ type small struct {
 	items  []item
 	k      int
 	r      rules
-	guard  map[key]bool // prefixes that touch nothing guarded are absent
 }
 
 func drawSmall(t *rapid.T) small {

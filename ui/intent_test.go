@@ -46,6 +46,34 @@ func TestApproveFromTheAlert(t *testing.T) {
 	s.expect("nothing to approve on this row")
 }
 
+// TestPin: P pins a block in force and takes the pin back, of what was shown.
+func TestPin(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.show(full())
+	s.press("3", "down", "P")
+	want := full().Blocks[1]
+	if len(s.con.calls) != 1 || s.con.calls[0].id != want.ID || s.con.calls[0].d.Verb != blocklist.Pin {
+		t.Fatalf("asked for %+v", s.con.calls)
+	}
+	pinned := full()
+	pinned.Blocks[1].Pinned, pinned.Blocks[1].PinnedBy = true, "alice@soc"
+	s.show(pinned)
+	s.expect("pinned by alice@soc")
+	s.press("P")
+	if len(s.con.calls) != 2 || s.con.calls[1].d.Verb != blocklist.Unpin {
+		t.Fatalf("asked for %+v", s.con.calls)
+	}
+	s.press("2", "P")
+	s.expect("nothing to pin on this row")
+	grant := full()
+	grant.Blocks[0].Cover = true
+	s.show(grant)
+	s.press("3", "g", "P")
+	if len(s.con.calls) != 2 {
+		t.Errorf("a grant to widen is pinned: %+v", s.con.calls)
+	}
+}
+
 func TestErrorsAreShown(t *testing.T) {
 	s := newScreen(t, 120, 40)
 	s.con.err = errors.New("already decided: approved by bob@soc")
