@@ -46,12 +46,16 @@ func (l *list) makeItems() {
 	l.first = append(l.first, int32(len(l.byKey)))
 }
 
-// spots gives the open candidates sorted by prefix.
+// spots gives the open candidates sorted by prefix; of more than maxItems the best.
 func (l *list) spots() []spot {
 	out := make([]spot, 0, min(len(l.cands), maxItems))
-	for i := range l.cands {
+	for n := range l.cands {
+		i := int32(n)
+		if len(l.cands) > maxItems {
+			i = l.order[n]
+		}
 		if l.cands[i].status == isOpen && len(out) < maxItems {
-			out = append(out, spot{l.cands[i].key, int32(i)})
+			out = append(out, spot{l.cands[i].key, i})
 		}
 	}
 	if l.fam == IPv4 {

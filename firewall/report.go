@@ -64,9 +64,16 @@ func (l *list) reportServed(c *cand, by chosen) {
 		l.bud.Kept++
 		l.plan.Coming = append(l.plan.Coming, Placed{Candidate: c.c, Entry: Entry{Direction: l.dir, Deny: true, Protocol: AllProtocols,
 			Prefix: by.key.prefix(l.fam)}, Note: "as soon as the entry whose slot it takes is deleted"})
+	case !l.hasNumber(by.limit):
+		l.left(c, l.noNumber(by.limit))
 	default:
 		l.left(c, fmt.Sprintf("waits: a write to this ACL is not settled yet, and no %s %s slot is free until it is", l.dir, l.fam))
 	}
+}
+
+func (l *list) hasNumber(limit int) bool {
+	_, ok := l.freeNumber(limit)
+	return ok
 }
 
 func (l *list) reportHeld() {
