@@ -91,10 +91,16 @@ type group struct {
 // only the best, as many as there are slots and one more: others are never chosen.
 func (l *list) group(spots []spot) []group {
 	installed := l.existing()
-	var out []group
 	best := top{most: l.k + 1}
 	wide := key{bits: -1} // the last item that covers others though it is too short to be joined
 	minBits := l.lim.minBits(l.fam)
+	pairs := 0
+	for i := 1; i < len(spots); i++ {
+		if near(spots[i-1].key, spots[i].key, minBits) {
+			pairs++
+		}
+	}
+	out := make([]group, 0, min(2*pairs, len(spots))+best.most)
 	for from := 0; from < len(spots); {
 		g := l.one(spots, from, installed)
 		joins := wide.bits >= 0 && wide.covers(g.key) ||

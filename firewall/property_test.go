@@ -380,6 +380,23 @@ func BenchmarkDiff(b *testing.B) {
 	}
 }
 
+// BenchmarkDiffClustered is the hardest input: every candidate has neighbours
+// that it could be joined with.
+func BenchmarkDiffClustered(b *testing.B) {
+	w := scattered(120_000)
+	for i := range w {
+		a := w[i].Prefix.Addr().As4()
+		binary.BigEndian.PutUint32(a[:], 20<<24|uint32(i%2_400)<<8|uint32(a[3]))
+		w[i].Prefix = netip.PrefixFrom(netip.AddrFrom4(a), 32)
+	}
+	acl := standard(manyDenies(1, 18)...)
+	lim := Limits{Owned: own(manyDenies(1, 18)...), Guard: open, Margin: 10, Price: 1, Collateral: 255}
+	b.ReportAllocs()
+	for b.Loop() {
+		Diff(acl, w, lim)
+	}
+}
+
 // scattered gives random IPv4 candidates, most of them apart from each other.
 func scattered(n int) []Candidate {
 	rnd := rand.New(rand.NewPCG(uint64(n), 3))
