@@ -158,7 +158,13 @@ func (m *Model) standing(w int, b *engine.BlockView) []string {
 		if p.Note != "" {
 			text += " (" + p.Note + ")"
 		}
-		out = append(out, line(w, seg{m.th.plain, text}))
+		for i, part := range wrap(strings.TrimSpace(text), max(w-8, 10)) {
+			indent := "   "
+			if i > 0 {
+				indent = "       "
+			}
+			out = append(out, line(w, seg{m.th.plain, indent + part}))
+		}
 	}
 	by := fmt.Sprintf("   %s by %s %s ago", b.State, clean(b.DecidedBy), age(m.now, b.DecidedAt))
 	if b.Why != "" {
