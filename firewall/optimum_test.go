@@ -184,7 +184,7 @@ func (s small) exhaustive() value {
 // LCP prefix is judged where the search may also take a wider one of the same
 // worth; so values are compared, and that the choice has the value it claims.
 func TestOptimumIsExact(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, 200, func(t *rapid.T) {
 		s := drawSmall(t)
 		o := solve(s.items, s.k, s.r)
 		got, want := o.best(s.k), s.exhaustive()
@@ -312,6 +312,17 @@ func TestOptimumOfMany(t *testing.T) {
 			if got := o.best(f); got != want[f] {
 				t.Fatalf("%d items, %d slots: %v, the plain program finds %v", c.n, f, got, want[f])
 			}
+		}
+	}
+}
+
+// often checks a property so many times as often as a property is checked by
+// default, which is a hundred times.
+func often(t *testing.T, times int, property func(*rapid.T)) {
+	t.Helper()
+	for range times {
+		if rapid.Check(t, property); t.Failed() {
+			return
 		}
 	}
 }

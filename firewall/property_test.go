@@ -169,7 +169,7 @@ func (w world) blocked(d Direction, addr netip.Addr) bool {
 // step, no guarded prefix, no wanted and blocked address open in between, and
 // nothing left to do afterwards.
 func TestPlanLeadsThere(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, 30, func(t *rapid.T) {
 		w := drawWorld(t)
 		before := w.foreign()
 		var plan Plan
@@ -230,7 +230,7 @@ func (w world) checkHeld(t *rapid.T, c Change, held map[Direction][]netip.Addr) 
 // does: it must come to the same end with as many writes, whichever change was
 // the last before a restart.
 func TestPlanContinues(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, 30, func(t *rapid.T) {
 		w := drawWorld(t)
 		whole := world(w)
 		whole.acl.Entries = slices.Clone(w.acl.Entries)

@@ -14,7 +14,7 @@ import (
 // TestLonelyOnesAreNotMissed holds that leaving out candidates which nothing can
 // be joined with changes no choice.
 func TestLonelyOnesAreNotMissed(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, 30, func(t *rapid.T) {
 		minBits := rapid.IntRange(24, 32).Draw(t, "min")
 		var want []Candidate
 		for i := range rapid.IntRange(1, 40).Draw(t, "candidates") {
