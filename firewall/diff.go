@@ -20,7 +20,8 @@ import (
 //
 // What is there and chosen stays where it is. New entries are created while a
 // slot is free; when none is, they take the place of entries of ours that are not
-// chosen; what is left of those is deleted last. An entry goes only when
+// chosen; what is left of those is deleted last, and what the guard has come to
+// forbid first. An entry goes only when
 // everything that it denies and that is still wanted is denied by another, so
 // nothing wanted is open between two steps. Only numbers of our range are used,
 // below every allow that could match first, never one that somebody else holds or
@@ -29,7 +30,7 @@ import (
 // The same input gives the same plan, and a plan that was carried out in part
 // continues to the same end.
 func Diff(acl ACL, want []Candidate, lim Limits) Plan {
-	p := planner{acl: acl, lim: lim.withDefaults(), unguarded: lim.Guard == nil, plan: Plan{ACL: acl.ID}}
+	p := planner{acl: acl, lim: lim.withDefaults(), unguarded: lim.Guard == nil, plan: Plan{ACL: acl.ID}, urgent: map[Change]bool{}}
 	for _, dir := range []Direction{Egress, Ingress} {
 		used := p.usedNumbers(dir)
 		for _, f := range []Family{IPv4, IPv6} {
@@ -73,6 +74,7 @@ type planner struct {
 	// unguarded: there is no guard, so nothing may be made, and what it would
 	// refuse is not known, so nothing that is wanted may be removed either.
 	unguarded bool
+	urgent    map[Change]bool // deletes that come first
 	// widened is told of each entry that denies innocents, for Widenings.
 	widened func(*list, chosen)
 }
@@ -121,12 +123,23 @@ func (p *planner) list(dir Direction, f Family, want []Candidate, used map[int]b
 	l.report()
 }
 
-// order puts creates first, then replaces, then deletes; within each kind the
-// order of the lists stays, which is safe at every step.
+// order puts deletes of what the guard forbids first, then creates, replaces, and
+// deletes; within each kind the order of the lists stays, which is safe at every
+// step.
 func (p *planner) order() {
-	rank := map[Op]int{Create: 0, Replace: 1, Delete: 2}
+	rank := func(c Change) int {
+		switch {
+		case p.urgent[c]:
+			return 0
+		case c.Op == Create:
+			return 1
+		case c.Op == Replace:
+			return 2
+		}
+		return 3
+	}
 	slices.SortStableFunc(p.plan.Changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(rank[a.Op], rank[b.Op]), cmp.Compare(a.Direction, b.Direction))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Direction, b.Direction))
 	})
 }
 

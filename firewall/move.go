@@ -16,7 +16,7 @@ import (
 // spare entries once no slot is free.
 func (l *list) move() {
 	missing := l.missing()
-	free := l.bud.Free
+	free := l.bud.Free + l.removeForbidden()
 	for _, m := range missing {
 		n, ok := l.freeNumber(m.limit)
 		if free <= 0 || !ok {
@@ -35,6 +35,25 @@ func (l *list) move() {
 			freed--
 		}
 	}
+}
+
+// removeForbidden deletes first of all what the guard forbids now, unless it also
+// denies something that is wanted and has no other entry yet. It gives how many
+// slots that frees.
+func (l *list) removeForbidden() int {
+	n := 0
+	for i := range l.ours {
+		s := &l.ours[i]
+		if l.unguarded || s.fixed || s.stays || l.lim.Guard(s.Prefix) == nil || !l.safe(s, nil) {
+			continue
+		}
+		s.gone = true
+		n++
+		c := Change{Op: Delete, Direction: l.dir, Number: s.Number, Prefix: s.Prefix, Reason: l.whyGone(s)}
+		l.urgent[c] = true
+		l.change(c)
+	}
+	return n
 }
 
 // missing gives the chosen prefixes without an entry: those first for which the

@@ -40,7 +40,7 @@ func Widenings(plan Plan, acl ACL, want []Candidate, lim Limits, most int) []Wid
 		waits[who{c.Direction, c.Prefix, c.Ref}] = true
 	}
 	var out []Widening
-	p := planner{acl: acl, lim: lim.withDefaults(), plan: Plan{ACL: acl.ID}, unguarded: lim.Guard == nil}
+	p := planner{acl: acl, lim: lim.withDefaults(), plan: Plan{ACL: acl.ID}, unguarded: lim.Guard == nil, urgent: map[Change]bool{}}
 	p.lim.Collateral = most
 	// What must not be widened over without asking is asked here.
 	p.lim.AskFirst = func(netip.Prefix) bool { return false }
