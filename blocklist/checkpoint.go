@@ -20,6 +20,7 @@ type checkpoint struct {
 	Marks   map[string]time.Time `json:"marks"`
 	Past    []pastCount          `json:"past"`
 	Slots   []savedSlot          `json:"slots"`
+	Left    []leftSlot           `json:"left,omitempty"`
 	Pending []PendingWrite       `json:"pending"`
 	Drifts  []Drift              `json:"drifts"`
 	Auto    []autoApproval       `json:"auto"`
@@ -41,9 +42,17 @@ type savedSlot struct {
 	Drifted   time.Time       `json:"drifted,omitzero"`
 }
 
+type leftSlot struct {
+	ACL       string          `json:"acl"`
+	Direction alert.Direction `json:"direction"`
+	Number    int             `json:"number"`
+	Prefix    netip.Prefix    `json:"prefix"`
+	At        time.Time       `json:"at"`
+}
+
 // checkpointVersion grows with every change of what Apply does or keeps, so that
 // a checkpoint made by other code is not used.
-const checkpointVersion = 2
+const checkpointVersion = 3
 
 // Save gives the whole state as JSON. The same state gives the same bytes.
 func (l *List) Save() ([]byte, error) {
@@ -60,6 +69,14 @@ func (l *List) Save() ([]byte, error) {
 	}
 	slices.SortFunc(c.Slots, func(a, b savedSlot) int {
 		return cmp.Or(cmp.Compare(a.ACL, b.ACL), cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Number, b.Number))
+	})
+	for k, ps := range l.ledger.left {
+		for p, at := range ps {
+			c.Left = append(c.Left, leftSlot{k.ACL, k.Direction, k.Number, p, at})
+		}
+	}
+	slices.SortFunc(c.Left, func(a, b leftSlot) int {
+		return cmp.Or(cmp.Compare(a.ACL, b.ACL), cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Number, b.Number), a.Prefix.Compare(b.Prefix))
 	})
 	for _, w := range l.ledger.pending {
 		c.Pending = append(c.Pending, w)
@@ -106,6 +123,9 @@ func Load(cfg Config, b []byte) (*List, error) {
 	}
 	for _, s := range c.Slots {
 		l.ledger.slots[slotKey{s.ACL, s.Direction, s.Number}] = slot{s.Prefix, s.Drifted}
+	}
+	for _, s := range c.Left {
+		l.ledger.leave(slotKey{s.ACL, s.Direction, s.Number}, s.Prefix, s.At)
 	}
 	for _, w := range c.Pending {
 		l.ledger.pending[w.ID] = w

@@ -3,6 +3,7 @@ package blocklist
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,6 +16,9 @@ type ledger struct {
 	slots   map[slotKey]slot
 	pending map[string]PendingWrite
 	drifts  map[driftKey]Drift
+	// left tells when entries that stood at a number were last ours there: a read
+	// that lags may show them still.
+	left map[slotKey]map[netip.Prefix]time.Time
 }
 
 type slotKey struct {
@@ -63,7 +67,8 @@ const (
 )
 
 func newLedger() ledger {
-	return ledger{slots: map[slotKey]slot{}, pending: map[string]PendingWrite{}, drifts: map[driftKey]Drift{}}
+	return ledger{slots: map[slotKey]slot{}, pending: map[string]PendingWrite{}, drifts: map[driftKey]Drift{},
+		left: map[slotKey]map[netip.Prefix]time.Time{}}
 }
 
 func (g *ledger) apply(e Event) error {
@@ -84,7 +89,7 @@ func (g *ledger) apply(e Event) error {
 		g.slots[k] = slot{Prefix: w.Prefix}
 		return nil
 	case Gone:
-		delete(g.slots, k)
+		g.clear(k, e.At)
 		return nil
 	}
 	g.drifts[d] = Drift{ACL: w.ACL, Direction: w.Direction, Prefix: w.Prefix, Number: w.Number, Since: e.At}
@@ -103,10 +108,35 @@ func (g *ledger) start(e Event) error {
 	}
 	g.pending[e.WriteID] = PendingWrite{ID: e.WriteID, At: e.At, Write: *e.Write}
 	if s, ok := g.slots[e.Write.slot()]; ok && e.Write.Op == OpCreate && !s.Drifted.IsZero() {
-		delete(g.slots, e.Write.slot())
+		g.clear(e.Write.slot(), e.At)
 	}
 	return nil
 }
+
+// leftFor is how long the ledger knows of an entry that it no longer has; no
+// settle window is longer.
+const leftFor = 24 * time.Hour
+
+// clear takes an entry out of the ledger and keeps until when it was there.
+func (g *ledger) clear(k slotKey, at time.Time) {
+	s, ok := g.slots[k]
+	if !ok {
+		return
+	}
+	delete(g.slots, k)
+	maps.DeleteFunc(g.left[k], func(_ netip.Prefix, t time.Time) bool { return at.Sub(t) > leftFor })
+	g.leave(k, s.Prefix, at)
+}
+
+func (g *ledger) leave(k slotKey, p netip.Prefix, at time.Time) {
+	if g.left[k] == nil {
+		g.left[k] = map[netip.Prefix]time.Time{}
+	}
+	g.left[k][p] = at
+}
+
+// leftAt is when an entry was last ours at a number; zero: it never was.
+func (g *ledger) leftAt(w Write) time.Time { return g.left[w.slot()][w.Prefix] }
 
 func (g *ledger) settle(e Event) error {
 	w, ok := g.pending[e.WriteID]
@@ -121,11 +151,14 @@ func (g *ledger) settle(e Event) error {
 		return nil
 	case Present:
 		if w.Op != OpDelete {
+			if g.slots[k].Prefix != w.Prefix {
+				g.clear(k, e.At)
+			}
 			g.slots[k] = slot{Prefix: w.Prefix}
 		}
 	case Absent:
 		if w.Op == OpDelete {
-			delete(g.slots, k)
+			g.clear(k, e.At)
 		}
 	case NotSent:
 	default:
@@ -147,13 +180,13 @@ func blockDrifts(b *Block) []driftKey {
 }
 
 // restore makes a block's removed entries wanted again.
-func (g *ledger) restore(_ ID, b *Block) {
+func (g *ledger) restore(at time.Time, b *Block) {
 	if b == nil {
 		return
 	}
 	for _, k := range blockDrifts(b) {
 		if d, ok := g.drifts[k]; ok {
-			delete(g.slots, slotKey{k.ACL, k.Direction, d.Number})
+			g.clear(slotKey{k.ACL, k.Direction, d.Number}, at)
 		}
 		delete(g.drifts, k)
 	}
@@ -167,11 +200,7 @@ func (g *ledger) forgetDrift(b *Block) {
 }
 
 func (g *ledger) dropDrifts(which func(Drift) bool) {
-	for k, d := range g.drifts {
-		if which(d) {
-			delete(g.drifts, k)
-		}
-	}
+	maps.DeleteFunc(g.drifts, func(_ driftKey, d Drift) bool { return which(d) })
 }
 
 func (g *ledger) hasDrift(b *Block) bool {

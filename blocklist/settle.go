@@ -64,7 +64,11 @@ func (l *List) Reconcile(now time.Time, rd Reading, answers map[string]Answer, r
 		if !ok {
 			since = rd.At
 		}
-		outcome, done := r.judge(w, a, rd.Seen[at] == w.Prefix, since, now)
+		there := rd.Seen[at] == w.Prefix
+		if there && w.Op != OpDelete && !a.Done && rd.At.Before(l.ledger.leftAt(w.Write).Add(r.Settle)) {
+			continue // it stood there before: this may be an old read
+		}
+		outcome, done := r.judge(w, a, there, since, now)
 		if !done {
 			continue
 		}

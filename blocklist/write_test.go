@@ -100,6 +100,36 @@ func TestReadBegunBeforeTheWriteProvesNothing(t *testing.T) {
 	}
 }
 
+// TestAnOldReadOfAReplacedEntryProvesNothing: an entry that stood at a number
+// before, and is to stand there again, may be what an old read shows.
+func TestAnOldReadOfAReplacedEntryProvesNothing(t *testing.T) {
+	wide := netip.MustParsePrefix("203.0.113.6/31")
+	l := owner(t)
+	replace := func(id string, at time.Time, from, to netip.Prefix) {
+		e := started(id, OpReplace, 1, to)
+		e.At, e.Write.Old = at, from
+		tell(t, l, []Event{e})
+	}
+	read := func(at time.Time, shows netip.Prefix, want int) {
+		t.Helper()
+		ev := l.Reconcile(at, reading(at, map[int]netip.Prefix{1: shows}), nil, rules)
+		if len(ev) != want {
+			t.Errorf("a read of %s after %s gives %+v", shows, at.Sub(t0), ev)
+		}
+		tell(t, l, ev)
+	}
+	widened := t0.Add(time.Minute)
+	replace("w2", widened, bad, wide)
+	read(widened.Add(time.Second), wide, 1)
+	narrowed := widened.Add(time.Minute)
+	replace("w3", narrowed, wide, bad)
+	read(narrowed.Add(time.Second), bad, 0) // may be as old as the first minute
+	if p := l.Owned("acl-1")[0].Prefixes; len(p) != 2 {
+		t.Errorf("ours is %v, want both until it is proven", p)
+	}
+	read(widened.Add(rules.Settle+2*time.Second), bad, 1)
+}
+
 func TestDriftAndReturn(t *testing.T) {
 	l := owner(t)
 	at := t0.Add(time.Minute)
