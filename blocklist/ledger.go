@@ -274,13 +274,13 @@ func (l *List) Drifts(acl string) []Drift {
 }
 
 // Resting gives the numbers of an ACL that must not be used or changed now, and
-// until about when: those of unsettled writes, and those of entries that are
+// until about when by the clock now: those of unsettled writes, and those of entries that are
 // missing and not yet proven to be gone.
-func (l *List) Resting(acl string, r Rules) map[alert.Direction]map[int]time.Time {
+func (l *List) Resting(now time.Time, acl string, r Rules) map[alert.Direction]map[int]time.Time {
 	out := map[alert.Direction]map[int]time.Time{alert.Outbound: {}, alert.Inbound: {}}
 	for _, w := range l.ledger.pending {
 		if w.ACL == acl {
-			out[w.Direction][w.Number] = w.At.Add(r.RequestExpiry + r.Settle)
+			out[w.Direction][w.Number] = r.Begun(w, now).Add(r.RequestExpiry + r.Settle)
 		}
 	}
 	for k, s := range l.ledger.slots {

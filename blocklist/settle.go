@@ -14,6 +14,21 @@ type Rules struct {
 	Settle time.Duration
 	// RequestExpiry is how long a request that was signed may still be accepted.
 	RequestExpiry time.Duration
+	// Steady is since when the clock is known to run steadily: what was written
+	// before may have been written a moment before. Zero: always.
+	Steady time.Time
+	// Ahead is the latest time that the clock may have shown before it was set
+	// back, which was at Steady. Zero: it was not.
+	Ahead time.Time
+}
+
+// Begun is the latest time at which a write can have been signed, by the clock as
+// it runs now.
+func (r Rules) Begun(w PendingWrite, now time.Time) time.Time {
+	if w.At.Before(r.Steady) || w.At.After(now) && !w.At.After(r.Ahead) {
+		return r.Steady
+	}
+	return w.At
 }
 
 // Answer is what this process knows of the answer to a write. A process that
@@ -57,7 +72,7 @@ func (l *List) Reconcile(now time.Time, rd Reading, answers map[string]Answer, r
 		at := Slot{w.Direction, w.Number}
 		busy[at] = true
 		a := answers[w.ID]
-		if rd.At.Before(w.At) || rd.At.Before(a.At) {
+		if rd.At.Before(r.Begun(w, now)) || rd.At.Before(a.At) {
 			continue
 		}
 		since, ok := rd.Since[w.ID]
@@ -134,7 +149,7 @@ func (r Rules) judge(w PendingWrite, a Answer, there bool, since, now time.Time)
 		return Absent, true
 	}
 	agreed := now.Sub(since) >= r.Settle
-	landed := a.Done || a.Refused || !now.Before(w.At.Add(r.RequestExpiry+r.Settle))
+	landed := a.Done || a.Refused || !now.Before(r.Begun(w, now).Add(r.RequestExpiry+r.Settle))
 	if !agreed || !landed {
 		return "", false
 	}

@@ -137,7 +137,7 @@ func TestDriftAndReturn(t *testing.T) {
 	if len(l.Drifts("acl-1")) != 1 || len(l.Wanted(at)) != 0 {
 		t.Fatalf("a missing entry is no drift")
 	}
-	if l.Resting("acl-1", rules)[alert.Outbound][1].IsZero() {
+	if l.Resting(at, "acl-1", rules)[alert.Outbound][1].IsZero() {
 		t.Errorf("the number of a missing entry is used again at once")
 	}
 	if ev := l.Reconcile(at, reading(at, nil), nil, rules); len(ev) != 0 {

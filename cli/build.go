@@ -127,7 +127,7 @@ func (p *parts) checksFor(o *options) func(context.Context) []engine.Problem {
 // health is what the source knows of itself.
 func (p *parts) health() engine.SourceHealth {
 	s := p.source.Status()
-	return engine.SourceHealth{Budget: s.BudgetLeft, Skipped: s.SkippedAlerts + s.SkippedEvents + s.Dropped,
+	return engine.SourceHealth{Budget: s.BudgetLeft, ClockOffset: s.ClockOffset, Skipped: s.SkippedAlerts + s.SkippedEvents + s.Dropped,
 		Unsigned: p.cfg.ThreatStack.AllowUnsigned && !s.Signed}
 }
 

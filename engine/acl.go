@@ -115,7 +115,7 @@ func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
 	for _, o := range l.list.Owned(a.cfg.ID) {
 		lim.Owned = append(lim.Owned, firewall.Owned{Direction: toFirewall(o.Direction), Number: o.Number, Prefixes: o.Prefixes})
 	}
-	for d, numbers := range l.list.Resting(a.cfg.ID, l.rules()) {
+	for d, numbers := range l.list.Resting(t, a.cfg.ID, l.rules()) {
 		dir := toFirewall(d)
 		lim.Resting[dir] = map[int]bool{}
 		for n := range numbers {
@@ -172,7 +172,7 @@ func (a *aclState) shows(dir firewall.Direction, number int, p netip.Prefix) boo
 // wanted gives the candidates for an ACL. One whose write may still land is held:
 // it is looked for first.
 func (l *loop) wanted(a *aclState, t time.Time) []firewall.Candidate {
-	held := a.unsettled(l.list, t)
+	held := l.unsettled(a, t)
 	var out []firewall.Candidate
 	for _, c := range l.list.Wanted(t) {
 		if c.ACL != a.cfg.ID {
@@ -186,14 +186,14 @@ func (l *loop) wanted(a *aclState, t time.Time) []firewall.Candidate {
 }
 
 // unsettled gives what was written, does not show, and may still appear.
-func (a *aclState) unsettled(list *blocklist.List, t time.Time) []firewall.Cover {
+func (l *loop) unsettled(a *aclState, t time.Time) []firewall.Cover {
 	var out []firewall.Cover
-	for _, w := range list.Pending(a.cfg.ID) {
+	for _, w := range l.list.Pending(a.cfg.ID) {
 		dir := toFirewall(w.Direction)
 		if w.Op == blocklist.OpDelete || a.shows(dir, w.Number, w.Prefix) {
 			continue
 		}
-		if a.answers[w.ID].Done || t.Sub(w.At) < graceAfterUnknown {
+		if a.answers[w.ID].Done || t.Sub(l.rules().Begun(w, t)) < graceAfterUnknown {
 			out = append(out, firewall.Cover{Direction: dir, Prefix: w.Prefix})
 		}
 	}
@@ -225,7 +225,7 @@ func (l *loop) replan() {
 }
 
 // take takes a fresh read of an ACL: what it proves is recorded by the caller.
-func (a *aclState) take(acl firewall.ACL, began time.Time, list *blocklist.List) blocklist.Reading {
+func (a *aclState) take(acl firewall.ACL, began, t time.Time, list *blocklist.List, r blocklist.Rules) blocklist.Reading {
 	acl.Sort()
 	a.live, a.readAt, a.err = acl, began, ""
 	rd := blocklist.Reading{ACL: a.cfg.ID, At: began, Seen: map[blocklist.Slot]netip.Prefix{}, Since: map[string]time.Time{}, Missing: a.missing}
@@ -235,7 +235,7 @@ func (a *aclState) take(acl firewall.ACL, began time.Time, list *blocklist.List)
 		}
 	}
 	for _, w := range list.Pending(a.cfg.ID) {
-		if began.Before(w.At) || began.Before(a.answers[w.ID].At) {
+		if began.Before(r.Begun(w, t)) || began.Before(a.answers[w.ID].At) {
 			continue
 		}
 		there := rd.Seen[blocklist.Slot{Direction: w.Direction, Number: w.Number}] == w.Prefix

@@ -18,6 +18,7 @@ const (
 // applier is the only one that talks to the firewall, one job at a time.
 type applier struct {
 	fw      Firewall
+	now     func() time.Time
 	jobs    chan job
 	results chan result
 }
@@ -28,6 +29,7 @@ type job struct {
 	acl     string
 	change  firewall.Change
 	writeID string
+	jumps   int // of the clock, when the job was begun
 	// guard is asked once more right before the call.
 	guard func(netip.Prefix) error
 }
@@ -41,8 +43,8 @@ type result struct {
 	began, ended time.Time
 }
 
-func newApplier(fw Firewall) *applier {
-	return &applier{fw: fw, jobs: make(chan job), results: make(chan result, 1)}
+func newApplier(fw Firewall, now func() time.Time) *applier {
+	return &applier{fw: fw, now: now, jobs: make(chan job, 1), results: make(chan result, 1)}
 }
 
 // run works until jobs is closed. ctx ends reads; a write that was begun is
@@ -60,9 +62,9 @@ func (a *applier) run(ctx context.Context) {
 func (a *applier) read(ctx context.Context, j job) result {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	r := result{job: j, began: now()}
+	r := result{job: j, began: a.now()}
 	r.acls, r.err = a.fw.Read(ctx)
-	r.ended = now()
+	r.ended = a.now()
 	return r
 }
 
@@ -70,14 +72,14 @@ func (a *applier) read(ctx context.Context, j job) result {
 func (a *applier) change(ctx context.Context, j job) result {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	r := result{job: j, began: now()}
+	r := result{job: j, began: a.now()}
 	if j.change.Op != firewall.Delete {
 		if err := j.guard(j.change.Prefix); err != nil {
-			r.err, r.notSent, r.ended = fmt.Errorf("the guard forbids it: %w", err), true, now()
+			r.err, r.notSent, r.ended = fmt.Errorf("the guard forbids it: %w", err), true, a.now()
 			return r
 		}
 	}
 	r.err = a.fw.Do(ctx, j.acl, j.change)
-	r.ended = now()
+	r.ended = a.now()
 	return r
 }

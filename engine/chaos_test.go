@@ -331,7 +331,7 @@ func (c *chaos) settleDown(reborn func()) {
 		waiting[w.Prefix.String()] = true
 	}
 	var want []string
-	for _, w := range list.Wanted(now()) {
+	for _, w := range list.Wanted(time.Now().UTC()) {
 		if !waiting[w.Prefix.String()] {
 			want = append(want, w.Prefix.String())
 		}

@@ -68,6 +68,8 @@ type SourceHealth struct {
 	Budget   int // requests left in this minute, -1 unknown
 	Skipped  int
 	Unsigned bool
+	// ClockOffset is how far the source's clock is ahead of ours, as far as it said.
+	ClockOffset time.Duration
 }
 
 // ACLConfig is what the engine must know of one ACL.
@@ -133,6 +135,9 @@ type Config struct {
 	// Holder names this process in leases and for other operators: user@host:pid.
 	Holder   string
 	ReadOnly bool // never write to AWS, never take a lease
+
+	// Now is the wall clock; nil: the machine's.
+	Now func() time.Time
 }
 
 var errConfig = errors.New("engine is not configured whole")
@@ -163,6 +168,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxAlerts <= 0 {
 		c.MaxAlerts = 10_000
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.SourceName == "" {
 		c.SourceName = "alerts"

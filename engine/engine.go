@@ -25,7 +25,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"selfprotect/alert"
 	"selfprotect/blocklist"
@@ -63,18 +62,19 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := l.fold(ctx); err != nil {
 		return nil, err
 	}
+	for _, a := range l.acls {
+		for _, w := range l.list.Pending(a.cfg.ID) {
+			l.clock.ahead = latest(l.clock.ahead, w.At)
+		}
+	}
 	l.runID = fmt.Sprintf("%s/%d", cfg.Holder, l.seq)
 	if r, ok := cfg.Source.(Resumer); ok {
 		r.Resume(l.known())
 	}
 	e.loop = l
-	l.publish(now())
+	l.publish(l.now())
 	return e, nil
 }
-
-// now is the wall clock without its monotonic part, so that what is applied and
-// what is read back from the journal are the same.
-func now() time.Time { return time.Now().Round(0).UTC() }
 
 // Updates gives the channel of snapshots. It has one slot, the newest wins, and
 // it is closed when Run returns.

@@ -24,6 +24,8 @@ const (
 // loop owns all state. Only its goroutine touches it.
 type loop struct {
 	cfg     Config
+	clock   clock
+	tick    time.Time // when what only time brings about is looked at next
 	list    *blocklist.List
 	seq     uint64 // last record that is folded
 	saved   uint64 // last record in a checkpoint
@@ -69,15 +71,15 @@ func newLoop(cfg Config, updates chan *Snapshot) *loop {
 	l := &loop{
 		cfg: cfg, updates: updates, base: base, policy: cfg.Policy,
 		guardBase: cfg.Policy.GuardSet(), guard: cfg.Policy.GuardSet(),
-		applier: newApplier(cfg.Firewall),
-		poller:  newPoller(cfg.Source),
-		keeper:  newKeeper(cfg),
-		writes:  rate.NewLimiter(writeRate, writeBurst),
-		source:  SourceStatus{Name: cfg.SourceName, Budget: -1},
+		clock:  newClock(cfg.Now),
+		keeper: newKeeper(cfg),
+		writes: rate.NewLimiter(writeRate, writeBurst),
+		source: SourceStatus{Name: cfg.SourceName, Budget: -1},
 
 		guardKnown: cfg.Guarded == nil,
-		startedAt:  now(),
 	}
+	l.startedAt = l.clock.anchor
+	l.applier, l.poller = newApplier(cfg.Firewall, l.clock.now), newPoller(cfg.Source, l.clock.now)
 	l.list = blocklist.New(l.listConfig())
 	for _, c := range cfg.ACLs {
 		l.acls = append(l.acls, newACLState(c))
@@ -90,18 +92,12 @@ func (l *loop) listConfig() blocklist.Config {
 	return blocklist.Config{MaxTTL: l.cfg.MaxTTL, DenyMemory: l.cfg.DenyMemory, MaxAlerts: l.cfg.MaxAlerts}
 }
 
-func (l *loop) rules() blocklist.Rules {
-	return blocklist.Rules{Settle: l.cfg.Settle, RequestExpiry: l.cfg.RequestExpiry}
-}
-
 // run is the loop. It returns when ctx is done, after the write in flight has
 // been answered.
 func (l *loop) run(ctx context.Context, requests <-chan request, poke <-chan struct{}) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	tick := now()
-	l.source.NextPoll = tick
-	l.refreshModes()
+	l.begin()
 	for {
 		select {
 		case <-ctx.Done():
@@ -119,20 +115,33 @@ func (l *loop) run(ctx context.Context, requests <-chan request, poke <-chan str
 			l.pollNow()
 		case <-timer.C:
 		}
-		t := now()
-		if !t.Before(tick) {
-			l.everySecond(ctx, t)
-			tick = t.Add(tickInterval)
-		}
-		l.startPoll(t)
-		l.work(ctx, t)
-		timer.Reset(max(0, l.nextWake(t, tick).Sub(t)))
+		timer.Reset(l.turn(ctx))
 	}
 }
 
+// begin makes everything due.
+func (l *loop) begin() {
+	l.tick = l.now()
+	l.source.NextPoll = l.tick
+	l.refreshModes()
+}
+
+// turn does what is due and says after how long the loop must look again.
+func (l *loop) turn(ctx context.Context) time.Duration {
+	l.watchClock(ctx)
+	t := l.now()
+	if !t.Before(l.tick) {
+		l.everySecond(ctx, t)
+		l.tick = t.Add(tickInterval)
+	}
+	l.startPoll(t)
+	l.work(ctx, t)
+	return max(0, l.nextWake(t).Sub(t))
+}
+
 // nextWake publishes what is due and says when the loop must look again.
-func (l *loop) nextWake(t, tick time.Time) time.Time {
-	wake := tick
+func (l *loop) nextWake(t time.Time) time.Time {
+	wake := l.tick
 	if l.view.dirty {
 		due := l.view.publishedAt.Add(publishSpacing)
 		if t.Before(due) {
@@ -162,7 +171,7 @@ func (l *loop) everySecond(ctx context.Context, t time.Time) {
 	if err := l.catchUp(ctx); err != nil {
 		return
 	}
-	if next, ok := l.list.NextExpiry(); ok && !t.Before(next) {
+	if next, ok := l.list.NextExpiry(); ok && !t.Before(next) && l.clock.doubt == "" {
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) { return l.list.Expire(t), nil }))
 	}
 	l.leases(ctx, t)
@@ -195,7 +204,7 @@ func (l *loop) close(ctx context.Context) {
 	if l.seq > l.saved {
 		l.checkpoint(ctx)
 	}
-	l.publish(now())
+	l.publish(l.now())
 }
 
 func (l *loop) checkpoint(ctx context.Context) {

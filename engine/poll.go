@@ -15,6 +15,7 @@ import (
 // poller iterates over the source when the loop tells it to.
 type poller struct {
 	source Source
+	now    func() time.Time
 	start  chan time.Time // since
 	items  chan pollItem
 }
@@ -34,8 +35,8 @@ type pollItem struct {
 // to the journal the next gathers.
 const pollQueue = 256
 
-func newPoller(s Source) *poller {
-	return &poller{source: s, start: make(chan time.Time, 1), items: make(chan pollItem, pollQueue)}
+func newPoller(s Source, now func() time.Time) *poller {
+	return &poller{source: s, now: now, start: make(chan time.Time, 1), items: make(chan pollItem, pollQueue)}
 }
 
 func (p *poller) run(ctx context.Context) {
@@ -50,7 +51,7 @@ func (p *poller) run(ctx context.Context) {
 }
 
 func (p *poller) poll(ctx context.Context, since time.Time) {
-	end := pollItem{done: true, began: now()}
+	end := pollItem{done: true, began: p.now()}
 	waiting := map[string]time.Time{}
 	for a, err := range p.source.Alerts(ctx, since) {
 		if err != nil {
@@ -99,7 +100,7 @@ func (l *loop) startPoll(t time.Time) {
 
 // pollNow makes the next poll and the next read due.
 func (l *loop) pollNow() {
-	t := now()
+	t := l.now()
 	if !l.source.Polling && l.failures == 0 {
 		l.source.NextPoll = t
 	}
@@ -165,7 +166,7 @@ func (l *loop) observe(ctx context.Context, alerts []alert.Alert) {
 
 func (l *loop) observeChunk(ctx context.Context, chunk []finding) {
 	err := l.record(ctx, func() ([]blocklist.Event, error) {
-		t := now()
+		t := l.now()
 		var events []blocklist.Event
 		gate := autoGate{loop: l, now: t, used: map[string]int{}}
 		for _, f := range chunk {
@@ -244,7 +245,7 @@ const markEvery = 5 * time.Minute
 // pollEnded settles the poll: the mark moves only when everything was read and
 // recorded.
 func (l *loop) pollEnded(ctx context.Context, it pollItem) {
-	t := now()
+	t := l.now()
 	broken := l.pollBroken
 	l.pollBroken = false
 	if again, ok := l.cfg.Source.(Repeater); broken && ok {
@@ -255,7 +256,7 @@ func (l *loop) pollEnded(ctx context.Context, it pollItem) {
 	l.view.counts.Polls++
 	if h := l.cfg.Health; h != nil {
 		s := h()
-		l.source.Budget, l.source.Skipped, l.source.Unsigned = s.Budget, s.Skipped, s.Unsigned
+		l.source.Budget, l.source.Skipped, l.source.Unsigned, l.source.ClockOffset = s.Budget, s.Skipped, s.Unsigned, s.ClockOffset
 	}
 	if it.err != nil {
 		l.pollFailed(t, it.err)
@@ -264,6 +265,7 @@ func (l *loop) pollEnded(ctx context.Context, it pollItem) {
 	if l.failures > 0 {
 		l.line(LogLine{Severity: Info, Event: "poll", Text: "the alert source answers again"})
 	}
+	l.confirmClock()
 	l.failures = 0
 	l.source.Err, l.source.LastOK = "", t
 	l.source.NextPoll = latest(t, it.began.Add(l.cfg.PollInterval))
@@ -277,6 +279,9 @@ func (l *loop) pollEnded(ctx context.Context, it pollItem) {
 	through := it.began
 	if !it.open.IsZero() && it.open.Before(through) {
 		through = it.open
+	}
+	if l.clock.doubt != "" {
+		return
 	}
 	if through.Sub(l.list.Mark(l.cfg.SourceName)) < markEvery {
 		return

@@ -110,7 +110,7 @@ func isConflict(err error) bool {
 func (l *loop) journalFailed(err error) {
 	text := string(alert.Clean(err.Error()))
 	if l.journal.err == "" {
-		l.journal.since = now()
+		l.journal.since = l.now()
 		l.line(LogLine{Severity: Fault, Event: "fault", Text: "the journal fails; nothing is written to AWS until it works again", Reason: text})
 	}
 	l.journal.err = text

@@ -53,6 +53,8 @@ type SourceStatus struct {
 	Budget   int    // requests left in this minute; -1 unknown
 	Skipped  int    // alerts and events that could not be understood
 	Unsigned bool   // answers are accepted without signature
+	// ClockOffset is how far the source's clock is ahead of ours, as far as it said.
+	ClockOffset time.Duration
 	Watches  []WatchView
 }
 

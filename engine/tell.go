@@ -22,7 +22,7 @@ func (l *loop) line(ln LogLine) {
 	v.lineID++
 	ln.ID = v.lineID
 	if ln.At.IsZero() {
-		ln.At = now()
+		ln.At = l.now()
 	}
 	if n := len(v.lines); n > 0 && ln.Event == "poll" && v.lines[n-1].Event == "poll" && ln.Severity == v.lines[n-1].Severity {
 		v.lines[n-1] = ln
@@ -249,7 +249,7 @@ const shortfallEvery = time.Minute
 // tellShortfall tells how many wait in one list of an ACL when that has changed.
 func (l *loop) tellShortfall(a *aclState, b firewall.Budget) {
 	key := fmt.Sprint(b.Direction, b.Family)
-	last, t := a.shortfall[key], now()
+	last, t := a.shortfall[key], l.now()
 	if last.waiting == b.Waiting || b.Waiting > 0 && t.Sub(last.at) < shortfallEvery {
 		return
 	}
@@ -298,7 +298,7 @@ func (l *loop) blocksInside(acl string, d alert.Direction, p netip.Prefix) []blo
 			out = append(out, b)
 		}
 	}
-	t := now()
+	t := l.now()
 	slices.SortStableFunc(out, func(a, b blocklist.Block) int { return b.Score(t).Total() - a.Score(t).Total() })
 	return out
 }

@@ -166,7 +166,7 @@ func (l *loop) aclView(a *aclState, t time.Time) *ACLView {
 		v.Drifted = append(v.Drifted, DriftView{Block: b.ID, Prefix: d.Prefix, Direction: toFirewall(d.Direction), Number: d.Number, Since: d.Since})
 	}
 	v.InFlight = len(l.list.Pending(a.cfg.ID))
-	for _, numbers := range l.list.Resting(a.cfg.ID, l.rules()) {
+	for _, numbers := range l.list.Resting(t, a.cfg.ID, l.rules()) {
 		for n, until := range numbers {
 			v.Quarantined[n] = until
 		}

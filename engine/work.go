@@ -84,7 +84,8 @@ func (l *loop) work(ctx context.Context, t time.Time) {
 
 func (l *loop) start(j job) {
 	l.busy = true
-	t := now()
+	j.jumps = l.clock.jumps
+	t := l.now()
 	for _, a := range l.acls {
 		if !j.write || a.cfg.ID == j.acl {
 			a.calls = append(a.calls, t)
@@ -136,11 +137,11 @@ func (l *loop) workOn(ctx context.Context, a *aclState, t time.Time) bool {
 	if !a.mayCall(t) || !l.writes.AllowN(t, 1) {
 		return false
 	}
-	return l.begin(ctx, a, plan.Changes[0], t)
+	return l.startWrite(ctx, a, plan.Changes[0], t)
 }
 
-// begin makes the intent durable and hands the change to the applier.
-func (l *loop) begin(ctx context.Context, a *aclState, c firewall.Change, t time.Time) bool {
+// startWrite makes the intent durable and hands the change to the applier.
+func (l *loop) startWrite(ctx context.Context, a *aclState, c firewall.Change, t time.Time) bool {
 	l.writeNo++
 	id := fmt.Sprintf("%s/%d", l.runID, l.writeNo)
 	err := l.record(ctx, func() ([]blocklist.Event, error) {
@@ -149,7 +150,7 @@ func (l *loop) begin(ctx context.Context, a *aclState, c firewall.Change, t time
 		if len(again.Changes) == 0 || again.Changes[0] != c {
 			return nil, errReplan
 		}
-		return []blocklist.Event{{Kind: blocklist.Started, At: now(), Actor: blocklist.EngineActor, WriteID: id, Reason: c.Reason,
+		return []blocklist.Event{{Kind: blocklist.Started, At: l.now(), Actor: blocklist.EngineActor, WriteID: id, Reason: c.Reason,
 			Write: &blocklist.Write{ACL: a.cfg.ID, Op: c.Op.Verb(), Direction: toAlert(c.Direction), Number: c.Number, Prefix: c.Prefix, Old: c.Old}}}, nil
 	})
 	if err != nil {
@@ -177,11 +178,18 @@ func (l *loop) nextWork(t time.Time) time.Time {
 // applied takes the answer of the applier.
 func (l *loop) applied(ctx context.Context, r result) {
 	l.replan()
-	if r.write {
-		l.wrote(ctx, r)
-		return
+	jumped := r.jumps != l.clock.jumps
+	if jumped {
+		r.ended = l.now()
 	}
-	l.readBack(ctx, r)
+	switch {
+	case r.write:
+		l.wrote(ctx, r)
+	case jumped:
+		l.reads.due = r.ended // nobody knows how old it is
+	default:
+		l.readBack(ctx, r)
+	}
 }
 
 // wrote takes the answer to a change. Only the next read says what is true.
@@ -192,7 +200,7 @@ func (l *loop) wrote(ctx context.Context, r result) {
 	switch {
 	case r.notSent:
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) {
-			return []blocklist.Event{{Kind: blocklist.Settled, At: now(), Actor: blocklist.EngineActor, WriteID: r.writeID, Outcome: blocklist.NotSent, Reason: errText(r.err)}}, nil
+			return []blocklist.Event{{Kind: blocklist.Settled, At: l.now(), Actor: blocklist.EngineActor, WriteID: r.writeID, Outcome: blocklist.NotSent, Reason: errText(r.err)}}, nil
 		}))
 		a.retryAt = r.ended.Add(maxBackoff)
 		return
@@ -205,7 +213,7 @@ func (l *loop) wrote(ctx context.Context, r result) {
 		l.refused(ctx, a, r, refused)
 	default:
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) {
-			return []blocklist.Event{{Kind: blocklist.Settled, At: now(), Actor: blocklist.EngineActor, WriteID: r.writeID, Outcome: blocklist.Unknown, Reason: errText(r.err)}}, nil
+			return []blocklist.Event{{Kind: blocklist.Settled, At: l.now(), Actor: blocklist.EngineActor, WriteID: r.writeID, Outcome: blocklist.Unknown, Reason: errText(r.err)}}, nil
 		}))
 		l.failed(a, r, "the answer to a write was lost; its number rests until the request can no longer land: "+errText(r.err))
 	}
@@ -256,7 +264,7 @@ func (l *loop) stopAuto(ctx context.Context, why string) {
 		return
 	}
 	l.note(l.record(ctx, func() ([]blocklist.Event, error) {
-		return []blocklist.Event{{Kind: blocklist.ModeSet, At: now(), Actor: blocklist.EngineActor, Mode: policy.Review, Reason: why}}, nil
+		return []blocklist.Event{{Kind: blocklist.ModeSet, At: l.now(), Actor: blocklist.EngineActor, Mode: policy.Review, Reason: why}}, nil
 	}))
 }
 
@@ -269,9 +277,10 @@ func (l *loop) readBack(ctx context.Context, r result) {
 			continue
 		}
 		seen[acl.ID] = true
-		rd := a.take(acl, r.began, l.list)
+		t := l.now()
+		rd := a.take(acl, r.began, t, l.list, l.rules())
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) {
-			return l.list.Reconcile(now(), rd, a.answers, l.rules()), nil
+			return l.list.Reconcile(t, rd, a.answers, l.rules()), nil
 		}))
 		l.tellRemoved(a, rd)
 	}
@@ -340,7 +349,7 @@ func (l *loop) lacksNews(t time.Time) bool {
 	for _, a := range l.acls {
 		for _, w := range l.list.Pending(a.cfg.ID) {
 			there := a.shows(toFirewall(w.Direction), w.Number, w.Prefix)
-			if there == (w.Op == blocklist.OpDelete) && t.Sub(w.At) < l.cfg.Settle {
+			if there == (w.Op == blocklist.OpDelete) && t.Sub(l.rules().Begun(w, t)) < l.cfg.Settle {
 				return true
 			}
 		}
@@ -386,7 +395,7 @@ func (l *loop) decide(ctx context.Context, id blocklist.ID, d blocklist.Decision
 		return errors.New("a decision needs the name of whoever makes it")
 	}
 	return l.record(ctx, func() ([]blocklist.Event, error) {
-		t := now()
+		t := l.now()
 		if d.Verb == blocklist.Approve {
 			if b, ok := l.list.Block(id); ok && b.State == blocklist.Pending {
 				if err := l.mayApprove(b, d, t); err != nil {
@@ -418,6 +427,6 @@ func (l *loop) setMode(ctx context.Context, m policy.Mode, actor, reason string)
 		return fmt.Errorf("there is no such mode")
 	}
 	return l.record(ctx, func() ([]blocklist.Event, error) {
-		return []blocklist.Event{{Kind: blocklist.ModeSet, At: now(), Actor: actor, Mode: m, Reason: reason}}, nil
+		return []blocklist.Event{{Kind: blocklist.ModeSet, At: l.now(), Actor: actor, Mode: m, Reason: reason}}, nil
 	})
 }

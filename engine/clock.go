@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"selfprotect/blocklist"
+)
+
+// maxJump is how far the wall clock may move against the monotonic one, from one
+// turn of the loop to the next and against the source's clock, before it counts
+// as wrong.
+const maxJump = 30 * time.Second
+
+// clock watches the wall clock. A step of it, or a machine that slept, would make
+// evidence look older than it is, and blocks expire too soon.
+type clock struct {
+	read func() time.Time
+	wall time.Time // at the last look
+	mono time.Time // the same moment by the monotonic clock
+	// anchor is since when the clock has run steadily, as far as this process saw.
+	anchor time.Time
+	// ahead is the latest time that the clock showed before it was set back.
+	ahead time.Time
+	// doubt says why the clock is not believed: nothing expires then.
+	doubt string
+	// jumps counts; what was begun before a jump proves nothing after it.
+	jumps int
+}
+
+func newClock(read func() time.Time) clock {
+	c := clock{read: read, mono: time.Now()}
+	c.wall = c.now()
+	c.anchor = c.wall
+	return c
+}
+
+// now is the wall clock without its monotonic part, so that what is applied and
+// what is read back from the journal are the same.
+func (c *clock) now() time.Time { return c.read().Round(0).UTC() }
+
+// jumped tells how far the wall clock has jumped since the last look; 0: not
+// worth speaking of.
+func (c *clock) jumped() time.Duration {
+	wall, mono := c.now(), time.Now()
+	by := wall.Sub(c.wall) - mono.Sub(c.mono)
+	shown := c.wall.Add(mono.Sub(c.mono) + maxJump) // had it not jumped
+	c.wall, c.mono = wall, mono
+	if by.Abs() <= maxJump {
+		return 0
+	}
+	if by < 0 {
+		c.ahead = latest(c.ahead, shown)
+	}
+	c.anchor = wall
+	c.jumps++
+	return by
+}
+
+func (l *loop) now() time.Time { return l.clock.now() }
+
+// watchClock looks for a jump. After one, auto mode stops, every read and every
+// window of evidence begins anew, leases count as lost, and nothing expires until
+// the source's clock has confirmed ours.
+func (l *loop) watchClock(ctx context.Context) {
+	by := l.clock.jumped()
+	if by == 0 {
+		return
+	}
+	t := l.clock.wall
+	way := "forward"
+	if by < 0 {
+		way = "back"
+	}
+	why := fmt.Sprintf("the clock jumped %s by %s", way, by.Abs().Round(time.Second))
+	l.doubtClock(why + "; nothing expires until the alert source's clock confirms it")
+	l.stopAuto(ctx, why)
+	l.reads = readState{due: t}
+	l.source.NextPoll, l.tick = t, t
+	l.view.publishedAt = time.Time{}
+	for _, a := range l.acls {
+		a.distrust(t, by)
+	}
+	l.replan()
+}
+
+// distrust begins the evidence about an ACL anew and moves what is planned by how
+// far the clock has jumped.
+func (a *aclState) distrust(t time.Time, by time.Duration) {
+	a.readAt, a.held, a.renewAt = time.Time{}, false, t
+	clear(a.since)
+	clear(a.missing)
+	for id, ans := range a.answers {
+		ans.At = earlier(ans.At, t)
+		a.answers[id] = ans
+	}
+	for i := range a.calls {
+		a.calls[i] = a.calls[i].Add(by)
+	}
+	for s, until := range a.avoid {
+		a.avoid[s] = until.Add(by)
+	}
+	a.retryAt, a.quotaUntil = a.retryAt.Add(by), a.quotaUntil.Add(by)
+}
+
+func (l *loop) doubtClock(why string) {
+	l.clock.doubt = why
+	l.line(LogLine{Severity: Fault, Event: "fault", Text: why})
+}
+
+// confirmClock compares our clock with the source's after a poll that succeeded.
+func (l *loop) confirmClock() {
+	switch by := l.source.ClockOffset; {
+	case by.Abs() > maxJump:
+		why := fmt.Sprintf("the clock is %s off the alert source's; nothing expires until they agree", by.Abs().Round(time.Second))
+		if l.clock.doubt != why {
+			l.doubtClock(why)
+		}
+	case l.clock.doubt != "":
+		l.clock.doubt = ""
+		l.line(LogLine{Severity: Info, Event: "fault", Text: "the alert source's clock confirms ours"})
+	}
+}
+
+// rules are the windows of the write protocol, as far as the clock can be
+// believed.
+func (l *loop) rules() blocklist.Rules {
+	return blocklist.Rules{Settle: l.cfg.Settle, RequestExpiry: l.cfg.RequestExpiry, Steady: l.clock.anchor, Ahead: l.clock.ahead}
+}
