@@ -185,8 +185,9 @@ func (g *ledger) restore(at time.Time, b *Block) {
 		return
 	}
 	for _, k := range blockDrifts(b) {
-		if d, ok := g.drifts[k]; ok {
-			g.clear(slotKey{k.ACL, k.Direction, d.Number}, at)
+		old := slotKey{k.ACL, k.Direction, g.drifts[k].Number}
+		if !g.slots[old].Drifted.IsZero() { // else something else stands there by now
+			g.clear(old, at)
 		}
 		delete(g.drifts, k)
 	}
@@ -271,6 +272,12 @@ func (l *List) Drifts(acl string) []Drift {
 		return cmp.Or(cmp.Compare(a.Direction, b.Direction), a.Prefix.Compare(b.Prefix))
 	})
 	return out
+}
+
+// Drift gives the entry of ours for a prefix that somebody removed, if one was.
+func (l *List) Drift(acl string, d alert.Direction, p netip.Prefix) (Drift, bool) {
+	x, ok := l.ledger.drifts[driftKey{acl, d, p}]
+	return x, ok
 }
 
 // Resting gives the numbers of an ACL that must not be used or changed now, and

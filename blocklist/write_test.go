@@ -178,6 +178,29 @@ func TestDriftIsNotOursForEver(t *testing.T) {
 	}
 }
 
+// TestRestoreLeavesWhatStandsThereNow: the number of a removed entry may have been
+// given to another one before a person asks for the first back.
+func TestRestoreLeavesWhatStandsThereNow(t *testing.T) {
+	l := owner(t)
+	at := t0.Add(time.Minute)
+	tell(t, l, l.Reconcile(at, reading(at, nil), nil, rules))
+	late := at.Add(rules.Settle)
+	rd := reading(late, nil)
+	rd.Missing = map[Slot]time.Time{{alert.Outbound, 1}: at}
+	tell(t, l, l.Reconcile(late, rd, nil, rules))
+	other := netip.MustParsePrefix("203.0.113.99/32")
+	e := started("w2", OpCreate, 1, other)
+	e.At = late
+	tell(t, l, []Event{e})
+	tell(t, l, l.Reconcile(late.Add(time.Second), reading(late.Add(time.Second), map[int]netip.Prefix{1: other}), nil, rules))
+	if err := decide(t, l, late.Add(time.Minute), Restore); err != nil {
+		t.Fatal(err)
+	}
+	if o := l.Owned("acl-1"); len(o) != 1 || o[0].Prefixes[0] != other {
+		t.Errorf("ours is %+v", o)
+	}
+}
+
 func TestDoneButRemovedAtOnceIsDrift(t *testing.T) {
 	l := prepared(t, Active)
 	tell(t, l, []Event{started("w1", OpCreate, 1, bad)})

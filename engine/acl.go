@@ -30,7 +30,7 @@ type aclState struct {
 
 	answers map[string]blocklist.Answer // by write id
 	since   map[string]sighted
-	missing map[blocklist.Slot]time.Time // since when every read lacks an entry of ours
+	missing map[blocklist.Slot]gap
 
 	failures  int       // writes that failed in a row
 	denied    int       // of these, for want of permission
@@ -48,6 +48,12 @@ type aclState struct {
 	limRev    uint64
 }
 
+// gap is since when every read lacks an entry of ours, any of these prefixes.
+type gap struct {
+	prefixes []netip.Prefix
+	since    time.Time
+}
+
 // sighted is since when every read shows the entry of a write, or lacks it.
 type sighted struct {
 	there bool
@@ -56,7 +62,7 @@ type sighted struct {
 
 func newACLState(c ACLConfig) *aclState {
 	return &aclState{cfg: c, answers: map[string]blocklist.Answer{}, since: map[string]sighted{},
-		told: map[string]bool{}, shortfall: map[string]toldShortfall{}, waiting: map[string]string{}, avoid: map[blocklist.Slot]time.Time{}, missing: map[blocklist.Slot]time.Time{}}
+		told: map[string]bool{}, shortfall: map[string]toldShortfall{}, waiting: map[string]string{}, avoid: map[blocklist.Slot]time.Time{}, missing: map[blocklist.Slot]gap{}}
 }
 
 func (l *loop) acl(id string) *aclState {
@@ -104,7 +110,7 @@ func (l *loop) makeLimits(a *aclState, t time.Time) firewall.Limits {
 		Margin: x.Margin, Price: x.Price, Collateral: x.Collateral, MinBits4: x.MinBits4, MinBits6: x.MinBits6,
 		AskFirst: func(p netip.Prefix) bool { _, soft := l.guard.Soft(p); return soft },
 		Resting:  map[firewall.Direction]map[int]bool{}, Unsure: map[firewall.Direction]map[int]bool{}, Pending: map[firewall.Direction]map[firewall.Family]int{}}
-	for _, c := range l.list.Covers(t) {
+	for _, c := range l.list.Covers(l.expiryTime(t)) {
 		if c.ACL == a.cfg.ID {
 			lim.Covers = append(lim.Covers, firewall.Cover{Direction: toFirewall(c.Direction), Prefix: c.Prefix})
 		}
@@ -174,7 +180,7 @@ func (a *aclState) shows(dir firewall.Direction, number int, p netip.Prefix) boo
 func (l *loop) wanted(a *aclState, t time.Time) []firewall.Candidate {
 	held := l.unsettled(a, t)
 	var out []firewall.Candidate
-	for _, c := range l.list.Wanted(t) {
+	for _, c := range l.list.Wanted(l.expiryTime(t)) {
 		if c.ACL != a.cfg.ID {
 			continue
 		}
@@ -228,7 +234,7 @@ func (l *loop) replan() {
 func (a *aclState) take(acl firewall.ACL, began, t time.Time, list *blocklist.List, r blocklist.Rules) blocklist.Reading {
 	acl.Sort()
 	a.live, a.readAt, a.err = acl, began, ""
-	rd := blocklist.Reading{ACL: a.cfg.ID, At: began, Seen: map[blocklist.Slot]netip.Prefix{}, Since: map[string]time.Time{}, Missing: a.missing}
+	rd := blocklist.Reading{ACL: a.cfg.ID, At: began, Seen: map[blocklist.Slot]netip.Prefix{}, Since: map[string]time.Time{}, Missing: map[blocklist.Slot]time.Time{}}
 	for _, e := range acl.Entries {
 		if e.Deny && e.Protocol == firewall.AllProtocols && e.Prefix.IsValid() && !e.Default() {
 			rd.Seen[blocklist.Slot{Direction: toAlert(e.Direction), Number: e.Number}] = e.Prefix
@@ -244,14 +250,19 @@ func (a *aclState) take(acl firewall.ACL, began, t time.Time, list *blocklist.Li
 		}
 		rd.Since[w.ID] = a.since[w.ID].at
 	}
+	gaps := map[blocklist.Slot]gap{}
 	for _, o := range list.Owned(a.cfg.ID) {
 		at := blocklist.Slot{Direction: o.Direction, Number: o.Number}
 		if slices.Contains(o.Prefixes, rd.Seen[at]) {
-			delete(a.missing, at)
-		} else if _, known := a.missing[at]; !known {
-			a.missing[at] = began
+			continue
 		}
+		g, known := a.missing[at]
+		if !known || !slices.Equal(g.prefixes, o.Prefixes) { // another entry stood there before
+			g = gap{o.Prefixes, began}
+		}
+		gaps[at], rd.Missing[at] = g, g.since
 	}
+	a.missing = gaps
 	return rd
 }
 

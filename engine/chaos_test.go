@@ -80,7 +80,7 @@ type mortalWall struct {
 	g    *gate
 	log  *journaltest.Memory
 	rand func() bool
-	t    *testing.T
+	t    interface{ Errorf(string, ...any) }
 }
 
 // Do also holds that the start of each write is in the journal before it.

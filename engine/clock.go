@@ -13,24 +13,33 @@ import (
 // as wrong.
 const maxJump = 30 * time.Second
 
+// watchWindow is how far back the two clocks are compared, so that one that runs
+// fast or slow is found too.
+const watchWindow = 5 * time.Minute
+
 // clock watches the wall clock. A step of it, or a machine that slept, would make
 // evidence look older than it is, and blocks expire too soon.
 type clock struct {
-	read func() time.Time
-	wall time.Time // at the last look
-	mono time.Time // the same moment by the monotonic clock
+	read      func() time.Time
+	monotonic func() time.Time
+	wall      time.Time // at some moment of the last minutes
+	mono      time.Time // the same moment by the monotonic clock
 	// anchor is since when the clock has run steadily, as far as this process saw.
 	anchor time.Time
 	// ahead is the latest time that the clock showed before it was set back.
 	ahead time.Time
-	// doubt says why the clock is not believed: nothing expires then.
+	// doubt says why the clock is not believed.
 	doubt string
+	// surplus is how much of the time that it shows is not believed; what expires
+	// does so without it.
+	surplus time.Duration
 	// jumps counts; what was begun before a jump proves nothing after it.
 	jumps int
 }
 
 func newClock(read func() time.Time) clock {
-	c := clock{read: read, mono: time.Now()}
+	c := clock{read: read, monotonic: time.Now}
+	c.mono = c.monotonic()
 	c.wall = c.now()
 	c.anchor = c.wall
 	return c
@@ -40,29 +49,34 @@ func newClock(read func() time.Time) clock {
 // what is read back from the journal are the same.
 func (c *clock) now() time.Time { return c.read().Round(0).UTC() }
 
-// jumped tells how far the wall clock has jumped since the last look; 0: not
-// worth speaking of.
+// jumped tells how far the wall clock has left the monotonic one in the last
+// minutes; 0: not worth speaking of.
 func (c *clock) jumped() time.Duration {
-	wall, mono := c.now(), time.Now()
-	by := wall.Sub(c.wall) - mono.Sub(c.mono)
-	shown := c.wall.Add(mono.Sub(c.mono) + maxJump) // had it not jumped
-	c.wall, c.mono = wall, mono
-	if by.Abs() <= maxJump {
+	wall, mono := c.now(), c.monotonic()
+	past := mono.Sub(c.mono)
+	shown := c.wall.Add(past) // had it not jumped
+	by := wall.Sub(shown)
+	switch {
+	case by.Abs() > maxJump:
+		c.anchor = wall
+		c.jumps++
+		if by < 0 {
+			c.ahead = latest(c.ahead, shown.Add(maxJump))
+		}
+	case past < watchWindow:
 		return 0
+	default:
+		by = 0
 	}
-	if by < 0 {
-		c.ahead = latest(c.ahead, shown)
-	}
-	c.anchor = wall
-	c.jumps++
+	c.wall, c.mono = wall, mono
 	return by
 }
 
 func (l *loop) now() time.Time { return l.clock.now() }
 
 // watchClock looks for a jump. After one, auto mode stops, every read and every
-// window of evidence begins anew, leases count as lost, and nothing expires until
-// the source's clock has confirmed ours.
+// window of evidence begins anew, leases count as lost, and blocks expire by the
+// time before.
 func (l *loop) watchClock(ctx context.Context) {
 	by := l.clock.jumped()
 	if by == 0 {
@@ -74,7 +88,7 @@ func (l *loop) watchClock(ctx context.Context) {
 		way = "back"
 	}
 	why := fmt.Sprintf("the clock jumped %s by %s", way, by.Abs().Round(time.Second))
-	l.doubtClock(why + "; nothing expires until the alert source's clock confirms it")
+	l.doubtClock(why, l.clock.surplus+by)
 	l.stopAuto(ctx, why)
 	l.reads = readState{due: t}
 	l.source.NextPoll, l.tick = t, t
@@ -104,23 +118,30 @@ func (a *aclState) distrust(t time.Time, by time.Duration) {
 	a.retryAt, a.quotaUntil = a.retryAt.Add(by), a.quotaUntil.Add(by)
 }
 
-func (l *loop) doubtClock(why string) {
+// doubtClock holds back what expires until the source's clock has confirmed ours.
+func (l *loop) doubtClock(why string, surplus time.Duration) {
+	l.clock.surplus = max(0, surplus)
+	if l.clock.doubt != why {
+		l.line(LogLine{Severity: Fault, Event: "fault", Text: why, Reason: "blocks expire by the time before, until the alert source's clock confirms ours"})
+	}
 	l.clock.doubt = why
-	l.line(LogLine{Severity: Fault, Event: "fault", Text: why})
 }
+
+// expiryTime is the time by which blocks expire.
+func (l *loop) expiryTime(t time.Time) time.Time { return t.Add(-l.clock.surplus) }
 
 // confirmClock compares our clock with the source's after a poll that succeeded.
 func (l *loop) confirmClock() {
 	switch by := l.source.ClockOffset; {
 	case by.Abs() > maxJump:
-		why := fmt.Sprintf("the clock is %s off the alert source's; nothing expires until they agree", by.Abs().Round(time.Second))
-		if l.clock.doubt != why {
-			l.doubtClock(why)
-		}
+		l.doubtClock(fmt.Sprintf("the clock is %s off the alert source's", by.Abs().Round(time.Second)), -by)
 	case l.clock.doubt != "":
-		l.clock.doubt = ""
+		l.clock.doubt, l.clock.surplus = "", 0
 		l.line(LogLine{Severity: Info, Event: "fault", Text: "the alert source's clock confirms ours"})
+	default:
+		return
 	}
+	l.replan()
 }
 
 // rules are the windows of the write protocol, as far as the clock can be

@@ -171,8 +171,8 @@ func (l *loop) everySecond(ctx context.Context, t time.Time) {
 	if err := l.catchUp(ctx); err != nil {
 		return
 	}
-	if next, ok := l.list.NextExpiry(); ok && !t.Before(next) && l.clock.doubt == "" {
-		l.note(l.record(ctx, func() ([]blocklist.Event, error) { return l.list.Expire(t), nil }))
+	if next, ok := l.list.NextExpiry(); ok && !l.expiryTime(t).Before(next) {
+		l.note(l.record(ctx, func() ([]blocklist.Event, error) { return l.list.Expire(l.expiryTime(t)), nil }))
 	}
 	l.leases(ctx, t)
 	if l.seq-l.saved >= checkpointEvery {

@@ -45,11 +45,9 @@ func (l *loop) presenceOn(p *Presence, a *aclState, b blocklist.Block, d alert.D
 
 // presenceOfActive says what the ledger and the plan say of a block in force.
 func (l *loop) presenceOfActive(p *Presence, a *aclState, b blocklist.Block, d alert.Direction, t time.Time) {
-	for _, dr := range l.list.Drifts(a.cfg.ID) {
-		if dr.Direction == d && dr.Prefix == b.Prefix {
-			p.Number, p.Status, p.Note = dr.Number, "drifted", "somebody removed it"
-			return
-		}
+	if dr, ok := l.list.Drift(a.cfg.ID, d, b.Prefix); ok {
+		p.Number, p.Status, p.Note = dr.Number, "drifted", "somebody removed it"
+		return
 	}
 	at, ok := l.place(a, p.Direction, b.ID, t)
 	p.Number, p.Status, p.Note, p.Next = at.number, at.status, at.note, at.next

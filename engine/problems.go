@@ -20,6 +20,9 @@ func (l *loop) problems(t time.Time, s *Snapshot) []Problem {
 	if l.source.Err != "" {
 		add(Fault, l.source.LastOK, l.source.Err, "blocks stay as they are; polling goes on")
 	}
+	if l.clock.doubt != "" {
+		add(Fault, time.Time{}, l.clock.doubt, "auto mode has stopped and blocks expire by the time before, until the alert source's clock confirms ours")
+	}
 	out = append(out, l.mending...)
 	for _, a := range l.acls {
 		l.aclProblems(a, t, add)

@@ -55,7 +55,7 @@ type SourceStatus struct {
 	Unsigned bool   // answers are accepted without signature
 	// ClockOffset is how far the source's clock is ahead of ours, as far as it said.
 	ClockOffset time.Duration
-	Watches  []WatchView
+	Watches     []WatchView
 }
 
 // WatchView is a watched rule.

@@ -144,6 +144,14 @@ func (m *Memory) ACL(id string) firewall.ACL {
 	return a
 }
 
+// Ours gives the entries of an ACL that came by Do.
+func (m *Memory) Ours(id string) []firewall.Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.land()
+	return slices.DeleteFunc(slices.Clone(m.acls[id].Entries), func(e firewall.Entry) bool { return slices.Contains(m.foreign[id], e) })
+}
+
 // Writes gives the write calls so far.
 func (m *Memory) Writes() []Call {
 	m.mu.Lock()
@@ -160,6 +168,9 @@ func (m *Memory) Calls() int {
 
 func (m *Memory) remember() {
 	now := time.Now()
+	if n := len(m.past); n > 0 && m.unchanged(m.past[n-1]) {
+		return
+	}
 	snap := map[string]firewall.ACL{}
 	for id, a := range m.acls {
 		c := *a
@@ -170,6 +181,15 @@ func (m *Memory) remember() {
 	for len(m.past) > 1 && now.Sub(m.past[1].at) > time.Hour {
 		m.past = m.past[1:]
 	}
+}
+
+func (m *Memory) unchanged(last moment) bool {
+	for id, a := range m.acls {
+		if !slices.Equal(last.acls[id].Entries, a.Entries) || !slices.Equal(last.acls[id].CIDRs, a.CIDRs) {
+			return false
+		}
+	}
+	return true
 }
 
 // land carries out what was late and is due.

@@ -37,6 +37,8 @@ type Memory struct {
 	// lease, save or load, and call counts from 1 for each op. It may use the log
 	// and may sleep. It must not be changed while calls are under way.
 	Hook func(op string, call int) Fault
+	// Now is the clock of the machine; nil: time.Now.
+	Now func() time.Time
 
 	mu     sync.Mutex
 	calls  map[string]int
@@ -75,6 +77,13 @@ func (m *Memory) Cut(n journal.Seq) *Memory {
 	return c
 }
 
+// Len is the number of records.
+func (m *Memory) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.recs)
+}
+
 // Records gives a copy of all payloads.
 func (m *Memory) Records() [][]byte {
 	m.mu.Lock()
@@ -92,6 +101,13 @@ func (m *Memory) Tamper(seq journal.Seq, change func(payload []byte) []byte) {
 	defer m.mu.Unlock()
 	m.recs = slices.Clone(m.recs) // a Read under way keeps what it has
 	m.recs[seq-1].Payload = change(slices.Clone(m.recs[seq-1].Payload))
+}
+
+func (m *Memory) now() time.Time {
+	if m.Now == nil {
+		return time.Now()
+	}
+	return m.Now()
 }
 
 func (m *Memory) fault(ctx context.Context, op string) (Fault, error) {
@@ -131,7 +147,7 @@ func (m *Memory) Append(ctx context.Context, after journal.Seq, payloads ...[]by
 	if journal.Seq(len(m.recs)) != after {
 		return 0, journal.ErrConflict
 	}
-	at := time.Now().UnixNano()
+	at := m.now().UnixNano()
 	for _, p := range payloads {
 		r := journal.Record{Seq: journal.Seq(len(m.recs)) + 1, Version: journal.Version, At: at, Payload: slices.Clone(p)}
 		r.Seal(m.hash(r.Seq - 1))
@@ -200,7 +216,7 @@ func (m *Memory) Lease(ctx context.Context, name, holder string, ttl time.Durati
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	l := m.leases[name]
 	free := l.holder == "" || !now.Before(l.until) || now.Before(l.taken)
 	switch {

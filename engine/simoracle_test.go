@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"selfprotect/blocklist"
+	"selfprotect/firewall"
+	"selfprotect/policy"
+)
+
+// called counts a call to EC2.
+func (w *simWorld) called(p *simProc, j job) {
+	for _, id := range simACLs {
+		if j.write && j.acl != id {
+			continue
+		}
+		k := p.name + id
+		w.calls[k] = slices.DeleteFunc(append(w.calls[k], time.Now()), func(t time.Time) bool { return time.Since(t) >= callWindow })
+		if n := len(w.calls[k]); n > 150 {
+			w.fail("%d calls about %s in %s; lives %d", n, id, callWindow, p.lives)
+		}
+	}
+}
+
+// invariants are looked at after every step.
+func (w *simWorld) invariants() {
+	if w.failed || w.log.Len() == w.read {
+		return
+	}
+	recs := w.log.Records()
+	for _, rec := range recs[w.read:] {
+		w.read++
+		w.trace.Write(rec)
+		if w.verbose {
+			w.t.Logf("%s     %s", time.Now().UTC().Format("15:04:05.000"), rec)
+		}
+		e, err := blocklist.Decode(rec)
+		if err != nil {
+			return // damaged on purpose: it is read again when it is mended
+		}
+		w.look(e)
+		if err := w.shadow.Apply(e); err != nil {
+			w.fail("record %d does not follow from those before: %v", w.read, err)
+		}
+	}
+}
+
+// look judges one new record before it is folded.
+func (w *simWorld) look(e blocklist.Event) {
+	switch e.Kind {
+	case blocklist.Approved:
+		b, ok := w.shadow.Block(e.Block)
+		if !ok || b.State != blocklist.Pending {
+			w.fail("%s is approved by %s though it is %q", e.Block, e.Actor, b.State)
+		}
+		if e.Actor == blocklist.AutoActor {
+			w.lookAuto(e, b)
+		}
+	case blocklist.Denied:
+		if b, ok := w.shadow.Block(e.Block); !ok || b.State != blocklist.Pending {
+			w.fail("%s is denied though it is %q", e.Block, b.State)
+		}
+	case blocklist.ModeSet:
+		if e.Mode == policy.Auto && e.Actor == blocklist.EngineActor {
+			w.fail("auto mode was turned on by the program itself")
+		}
+	case blocklist.Started:
+		w.started[e.WriteID] = *e.Write
+		for _, x := range w.shadow.Pending(e.Write.ACL) {
+			if x.Direction == e.Write.Direction && x.Number == e.Write.Number {
+				w.fail("write %s starts at %s %d, where %s is not settled", e.WriteID, e.Write.ACL, e.Write.Number, x.ID)
+			}
+		}
+	}
+}
+
+func (w *simWorld) lookAuto(e blocklist.Event, b blocklist.Block) {
+	if w.odds.mode != policy.Auto {
+		w.fail("%s is blocked by auto mode, which is not configured", e.Block)
+	}
+	if c := w.shadow.Ceiling(); c.Mode != 0 && c.Mode != policy.Auto {
+		w.fail("%s is blocked by auto mode, which %s has stopped: %s", e.Block, c.Actor, c.Reason)
+	}
+	for _, t := range b.Targets {
+		w.autos[t.ACL] = append(w.autos[t.ACL], e.At)
+	}
+}
+
+// settled says that nothing expires soon, so that rest can be judged.
+func (w *simWorld) rest() {
+	if w.failed {
+		return
+	}
+	w.calm = true
+	w.windows = simWindows{}
+	w.ship.set(0, 1)
+	w.src.down = time.Time{}
+	w.fw.Quota = 0
+	w.note("the faults stop")
+	w.until(time.Now().Add(85 * time.Minute))
+	if w.failed {
+		return
+	}
+	w.atRest()
+	if w.failed {
+		return
+	}
+	writes := len(w.fw.Writes())
+	w.until(time.Now().Add(10 * time.Minute))
+	if n := len(w.fw.Writes()) - writes; n > 0 && w.expiredSince(10*time.Minute) == 0 {
+		w.fail("%d writes at rest: %v", n, w.fw.Writes()[writes:])
+	}
+}
+
+func (w *simWorld) expiredSince(d time.Duration) int {
+	n := 0
+	for _, rec := range w.log.Records() {
+		if e, err := blocklist.Decode(rec); err == nil && e.Kind == blocklist.Expired && time.Since(e.At) <= d {
+			n++
+		}
+	}
+	return n
+}
+
+// atRest holds what must be true when the faults have long stopped.
+func (w *simWorld) atRest() {
+	var leader *simProc
+	for _, p := range w.runs {
+		if !p.alive() {
+			w.fail("%s does not run", p.name)
+			return
+		}
+		if p.l.acls[0].held {
+			leader = p
+		}
+		want, _ := w.shadow.Save()
+		got, _ := p.l.list.Save()
+		if string(got) != string(want) {
+			w.fail("the state of %s is not the fold of the journal:\n%s\n%s", p.name, got, want)
+		}
+	}
+	if leader == nil {
+		w.fail("nobody holds the lease")
+		return
+	}
+	leader.look()
+	for _, id := range simACLs {
+		w.restOf(id, leader)
+	}
+	for _, a := range w.src.alerts {
+		if _, ok := w.shadow.Alert(a.ID); !ok && time.Since(a.CreatedAt) < 3*time.Hour {
+			w.fail("alert %s was missed", a.ID)
+		}
+	}
+}
+
+func (w *simWorld) restOf(id string, leader *simProc) {
+	if p := w.shadow.Pending(id); len(p) > 0 {
+		w.fail("at rest these writes to %s are not settled: %+v", id, p)
+	}
+	var view *ACLView
+	for _, v := range leader.snap.ACLs {
+		if v.ID == id {
+			view = v
+		}
+	}
+	live, ours := w.fw.ACL(id), w.fw.Ours(id)
+	t := time.Now().UTC()
+	var wanted []blocklist.Candidate
+	for _, c := range w.shadow.Wanted(t) {
+		if c.ACL == id && !w.isGuarded(c.Prefix) {
+			wanted = append(wanted, c)
+		}
+	}
+	for _, c := range wanted {
+		dir := toFirewall(c.Direction)
+		denied := slices.ContainsFunc(live.Entries, func(e firewall.Entry) bool {
+			return e.Direction == dir && e.Deny && !e.Default() && inside(e.Prefix, c.Prefix)
+		})
+		waits := slices.ContainsFunc(view.Waiting, func(x WaitingView) bool { return x.Prefix == c.Prefix && x.Direction == dir })
+		if !denied && !waits {
+			w.fail("%s is wanted on %s %s, is not denied, and nobody says that it waits; drifts %+v", c.Prefix, id, dir, w.shadow.Drifts(id))
+		}
+	}
+	for i, e := range ours {
+		w.restOfEntry(id, e, ours[i+1:], wanted)
+	}
+}
+
+// restOfEntry holds that an entry of ours is known, serves something, denies
+// nothing innocent without a grant, and stands there once.
+func (w *simWorld) restOfEntry(id string, e firewall.Entry, others []firewall.Entry, wanted []blocklist.Candidate) {
+	known := slices.ContainsFunc(w.shadow.Owned(id), func(o blocklist.Owned) bool {
+		return toFirewall(o.Direction) == e.Direction && o.Number == e.Number && slices.Contains(o.Prefixes, e.Prefix)
+	})
+	serves := slices.ContainsFunc(wanted, func(c blocklist.Candidate) bool {
+		return toFirewall(c.Direction) == e.Direction && inside(e.Prefix, c.Prefix)
+	})
+	switch {
+	case !known:
+		w.fail("%s %d %s on %s is ours and nobody knows it any more", e.Direction, e.Number, e.Prefix, id)
+	case w.isGuarded(e.Prefix):
+		w.fail("%s %d %s on %s denies what is guarded", e.Direction, e.Number, e.Prefix, id)
+	case !serves:
+		w.fail("%s %d %s on %s serves nothing that is wanted", e.Direction, e.Number, e.Prefix, id)
+	}
+	for _, x := range others {
+		if x.Direction == e.Direction && x.Prefix.Overlaps(e.Prefix) {
+			w.fail("%s %d %s and %d %s on %s deny the same", e.Direction, e.Number, e.Prefix, x.Number, x.Prefix, id)
+		}
+	}
+}
+
+func (w *simWorld) isGuarded(p netip.Prefix) bool {
+	return slices.ContainsFunc(w.grown, func(g policy.Guarded) bool { return g.Prefix.Overlaps(p) })
+}
