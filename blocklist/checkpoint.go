@@ -21,6 +21,7 @@ type checkpoint struct {
 	Past    []pastCount          `json:"past"`
 	Slots   []savedSlot          `json:"slots"`
 	Left    []leftSlot           `json:"left,omitempty"`
+	Sent    []sentWrite          `json:"sent,omitempty"`
 	Pending []PendingWrite       `json:"pending"`
 	Drifts  []Drift              `json:"drifts"`
 	Auto    []autoApproval       `json:"auto"`
@@ -57,7 +58,7 @@ const checkpointVersion = 3
 // Save gives the whole state as JSON. The same state gives the same bytes.
 func (l *List) Save() ([]byte, error) {
 	c := checkpoint{V: checkpointVersion, Blocks: l.Blocks(), Alerts: l.Alerts(), Marks: l.marks,
-		Auto: l.auto, Mode: l.mode, Pruned: l.pruned}
+		Auto: l.auto, Mode: l.mode, Pruned: l.pruned, Sent: l.ledger.sent}
 	for k, n := range l.past {
 		c.Past = append(c.Past, pastCount{k.Direction, k.Prefix, n})
 	}
@@ -133,6 +134,7 @@ func Load(cfg Config, b []byte) (*List, error) {
 	for _, d := range c.Drifts {
 		l.ledger.drifts[driftKey{d.ACL, d.Direction, d.Prefix}] = d
 	}
+	l.ledger.sent = c.Sent
 	l.auto, l.mode, l.pruned = c.Auto, c.Mode, c.Pruned
 	return l, nil
 }

@@ -19,7 +19,17 @@ type ledger struct {
 	// left tells when entries that stood at a number were last ours there: a read
 	// that lags may show them still.
 	left map[slotKey]map[netip.Prefix]time.Time
+	sent []sentWrite // in the last WriteWindow
 }
+
+// sentWrite is when a write to an ACL was started, by whichever process.
+type sentWrite struct {
+	ACL string    `json:"acl"`
+	At  time.Time `json:"at"`
+}
+
+// WriteWindow is how far back writes are counted.
+const WriteWindow = 10 * time.Minute
 
 type slotKey struct {
 	ACL       string
@@ -107,6 +117,7 @@ func (g *ledger) start(e Event) error {
 		return fmt.Errorf("write %s is started twice", e.WriteID)
 	}
 	g.pending[e.WriteID] = PendingWrite{ID: e.WriteID, At: e.At, Write: *e.Write}
+	g.sent = append(slices.DeleteFunc(g.sent, func(s sentWrite) bool { return e.At.Sub(s.At) >= WriteWindow }), sentWrite{e.Write.ACL, e.At})
 	if s, ok := g.slots[e.Write.slot()]; ok && e.Write.Op == OpCreate && !s.Drifted.IsZero() {
 		g.clear(e.Write.slot(), e.At)
 	}
@@ -272,6 +283,17 @@ func (l *List) Drifts(acl string) []Drift {
 		return cmp.Or(cmp.Compare(a.Direction, b.Direction), a.Prefix.Compare(b.Prefix))
 	})
 	return out
+}
+
+// Writes counts the writes to an ACL that were started in the last WriteWindow.
+func (l *List) Writes(now time.Time, acl string) int {
+	n := 0
+	for _, s := range l.ledger.sent {
+		if s.ACL == acl && now.Sub(s.At) < WriteWindow {
+			n++
+		}
+	}
+	return n
 }
 
 // Drift gives the entry of ours for a prefix that somebody removed, if one was.

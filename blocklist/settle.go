@@ -112,7 +112,7 @@ func (l *List) drift(now time.Time, rd Reading, busy map[Slot]bool, r Rules) []E
 		case there:
 		case s.Drifted.IsZero():
 			out = append(out, driftEvent(Drifted, now, rd.ACL, at, s.Prefix))
-		case known && rd.At.Sub(since) >= r.Settle:
+		case known && rd.At.Sub(latest(since, s.Drifted)) >= r.Settle: // a read before may have been too early to show it
 			out = append(out, driftEvent(Gone, now, rd.ACL, at, s.Prefix))
 		}
 	}
@@ -120,6 +120,13 @@ func (l *List) drift(now time.Time, rd Reading, busy map[Slot]bool, r Rules) []E
 		return compareSlots(a.Write.slot(), b.Write.slot())
 	})
 	return out
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func compareSlots(a, b slotKey) int {

@@ -158,6 +158,11 @@ func TestDriftIsNotOursForEver(t *testing.T) {
 	if ev := l.Reconcile(late, reading(late, nil), nil, rules); len(ev) != 0 {
 		t.Errorf("one read long ago and one now prove nothing: %+v", ev)
 	}
+	early := reading(at.Add(time.Second), nil)
+	early.Missing = map[Slot]time.Time{{alert.Outbound, 1}: at.Add(-rules.Settle)}
+	if ev := l.Reconcile(at.Add(time.Second), early, nil, rules); len(ev) != 0 {
+		t.Errorf("reads from before it was there prove that it is gone: %+v", ev)
+	}
 	rd := reading(late, nil)
 	rd.Missing = map[Slot]time.Time{{alert.Outbound, 1}: at}
 	tell(t, l, l.Reconcile(late, rd, nil, rules))

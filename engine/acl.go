@@ -32,11 +32,11 @@ type aclState struct {
 	since   map[string]sighted
 	missing map[blocklist.Slot]gap
 
-	failures  int       // writes that failed in a row
-	denied    int       // of these, for want of permission
-	retryAt   time.Time // no write before
-	fault     string    // what the last write's failure means
-	calls     []time.Time
+	failures  int               // writes that failed in a row
+	denied    int               // of these, for want of permission
+	retryAt   time.Time         // no write before
+	fault     string            // what the last write's failure means
+	reads     []time.Time       // begun in the last callWindow
 	waiting   map[string]string // block -> why, as last told
 	plan      firewall.Plan
 	planRev   uint64

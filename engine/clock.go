@@ -109,8 +109,8 @@ func (a *aclState) distrust(t time.Time, by time.Duration) {
 		ans.At = earlier(ans.At, t)
 		a.answers[id] = ans
 	}
-	for i := range a.calls {
-		a.calls[i] = a.calls[i].Add(by)
+	for i := range a.reads {
+		a.reads[i] = a.reads[i].Add(by)
 	}
 	for s, until := range a.avoid {
 		a.avoid[s] = until.Add(by)

@@ -54,7 +54,7 @@ func (l *loop) aclProblems(a *aclState, t time.Time, add func(Severity, time.Tim
 	if a.fault != "" {
 		add(Fault, a.retryAt, "the last write to "+id+" failed: "+a.fault, "it is tried again by itself, more slowly each time")
 	}
-	if !a.mayCall(t) {
+	if !l.mayCallFor(a, t) {
 		add(Warning, t, "calls to EC2 for "+id+" are held back: the budget of ten minutes is used up", "")
 	}
 	if n := len(l.list.Drifts(id)); n > 0 {

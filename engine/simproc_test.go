@@ -16,11 +16,12 @@ const simMaxTTL = time.Hour
 
 // simMachine is the clock of the machine that the processes share.
 type simMachine struct {
-	w      *simWorld
-	offset time.Duration // of its wall clock from the true time
-	rate   float64       // of its wall clock since then
-	since  time.Time
-	slept  time.Duration // that the monotonic clock has not counted
+	w       *simWorld
+	offset  time.Duration // of its wall clock from the true time
+	rate    float64       // of its wall clock since then
+	since   time.Time
+	slept   time.Duration // that the monotonic clock has not counted
+	touched time.Time     // when it was last set
 }
 
 func (m *simMachine) now() time.Time { return time.Now().Add(m.error()) }
@@ -30,9 +31,14 @@ func (m *simMachine) error() time.Duration {
 	return m.offset + time.Duration(float64(time.Since(m.since))*(m.rate-1))
 }
 
+// steady says that the clock has not been touched for long.
+func (m *simMachine) steady() bool {
+	return m.rate == 1 && (m.touched.IsZero() || time.Since(m.touched) > callWindow)
+}
+
 // set sets the clock to an error and a rate.
 func (m *simMachine) set(offset time.Duration, rate float64) {
-	m.offset, m.rate, m.since = offset, rate, time.Now()
+	m.offset, m.rate, m.since, m.touched = offset, rate, time.Now(), time.Now()
 }
 
 // simProc is a process: the engine's own loop, poller, applier and keeper, driven

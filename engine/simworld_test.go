@@ -460,6 +460,7 @@ func (w *simWorld) sleep() {
 
 // bitFlip damages a record, and a person mends it later from a copy.
 func (w *simWorld) bitFlip() {
+	w.invariants() // the oracle has read everything before
 	recs := w.log.Records()
 	if len(recs) == 0 {
 		return

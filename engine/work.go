@@ -21,7 +21,7 @@ const (
 	leaseTTL = 30 * time.Second
 	// callWindow and callBudget bound the calls to EC2 for each ACL, whatever
 	// fails; reads of VPC data, a few an hour, come on top.
-	callWindow = 10 * time.Minute
+	callWindow = blocklist.WriteWindow
 	callBudget = 110
 	// deniedLimit is how many refusals in a row for want of permission stop auto.
 	deniedLimit = 3
@@ -87,8 +87,8 @@ func (l *loop) start(j job) {
 	j.jumps = l.clock.jumps
 	t := l.now()
 	for _, a := range l.acls {
-		if !j.write || a.cfg.ID == j.acl {
-			a.calls = append(a.calls, t)
+		if !j.write {
+			a.reads = append(a.reads, t)
 		}
 	}
 	l.applier.jobs <- j
@@ -97,16 +97,19 @@ func (l *loop) start(j job) {
 // mayCall says whether the budget of calls leaves room for every ACL.
 func (l *loop) mayCall(t time.Time) bool {
 	for _, a := range l.acls {
-		if !a.mayCall(t) {
+		if !l.mayCallFor(a, t) {
 			return false
 		}
 	}
 	return true
 }
 
-func (a *aclState) mayCall(t time.Time) bool {
-	a.calls = slices.DeleteFunc(a.calls, func(c time.Time) bool { return t.Sub(c) >= callWindow })
-	return len(a.calls) < callBudget
+// mayCallFor counts the reads of this process and the writes of every one: those
+// are in the journal, so that a program that is started again and again stays
+// within the budget too.
+func (l *loop) mayCallFor(a *aclState, t time.Time) bool {
+	a.reads = slices.DeleteFunc(a.reads, func(c time.Time) bool { return t.Sub(c) >= callWindow })
+	return len(a.reads)+l.list.Writes(t, a.cfg.ID) < callBudget
 }
 
 // mayWrite says whether changes to an ACL are possible now.
@@ -134,7 +137,7 @@ func (l *loop) workOn(ctx context.Context, a *aclState, t time.Time) bool {
 		l.start(job{})
 		return true
 	}
-	if !a.mayCall(t) || !l.writes.AllowN(t, 1) {
+	if !l.mayCallFor(a, t) || !l.writes.AllowN(t, 1) {
 		return false
 	}
 	return l.startWrite(ctx, a, plan.Changes[0], t)
