@@ -118,9 +118,6 @@ func (g *ledger) start(e Event) error {
 	}
 	g.pending[e.WriteID] = PendingWrite{ID: e.WriteID, At: e.At, Write: *e.Write}
 	g.sent = append(slices.DeleteFunc(g.sent, func(s sentWrite) bool { return e.At.Sub(s.At) >= WriteWindow }), sentWrite{e.Write.ACL, e.At})
-	if s, ok := g.slots[e.Write.slot()]; ok && e.Write.Op == OpCreate && !s.Drifted.IsZero() {
-		g.clear(e.Write.slot(), e.At)
-	}
 	return nil
 }
 
@@ -190,22 +187,12 @@ func blockDrifts(b *Block) []driftKey {
 	return out
 }
 
-// restore makes a block's removed entries wanted again.
-func (g *ledger) restore(at time.Time, b *Block) {
+// forgetDrift drops the drift of a block that has ended or is wanted again. What
+// was removed stays ours until it is proven to be gone: a read may lag.
+func (g *ledger) forgetDrift(b *Block) {
 	if b == nil {
 		return
 	}
-	for _, k := range blockDrifts(b) {
-		old := slotKey{k.ACL, k.Direction, g.drifts[k].Number}
-		if !g.slots[old].Drifted.IsZero() { // else something else stands there by now
-			g.clear(old, at)
-		}
-		delete(g.drifts, k)
-	}
-}
-
-// forgetDrift drops the drift of a block that has ended.
-func (g *ledger) forgetDrift(b *Block) {
 	for _, k := range blockDrifts(b) {
 		delete(g.drifts, k)
 	}
@@ -283,6 +270,12 @@ func (l *List) Drifts(acl string) []Drift {
 		return cmp.Or(cmp.Compare(a.Direction, b.Direction), a.Prefix.Compare(b.Prefix))
 	})
 	return out
+}
+
+// IsPending says that a write is not settled.
+func (l *List) IsPending(id string) bool {
+	_, ok := l.ledger.pending[id]
+	return ok
 }
 
 // Writes counts the writes to an ACL that were started in the last WriteWindow.

@@ -110,7 +110,7 @@ func (l *List) Apply(e Event) error {
 		l.spreadDrift(e)
 		return nil
 	case Restored:
-		l.ledger.restore(e.At, l.blocks[e.Block])
+		l.ledger.forgetDrift(l.blocks[e.Block])
 		return nil
 	case Marked:
 		if e.Through.After(l.marks[e.Source]) {

@@ -206,6 +206,24 @@ func TestRestoreLeavesWhatStandsThereNow(t *testing.T) {
 	}
 }
 
+// TestRestoreDoesNotForget: what a read lacked may be there all the same when a
+// person asks for it back at once.
+func TestRestoreDoesNotForget(t *testing.T) {
+	l := owner(t)
+	at := t0.Add(time.Minute)
+	tell(t, l, l.Reconcile(at, reading(at, nil), nil, rules))
+	if err := decide(t, l, at, Restore); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Wanted(at)) != 1 || len(l.Owned("acl-1")) != 1 || l.Resting(at, "acl-1", rules)[alert.Outbound][1].IsZero() {
+		t.Errorf("wanted %v, ours %v", l.Wanted(at), l.Owned("acl-1"))
+	}
+	tell(t, l, l.Reconcile(at, reading(at.Add(time.Second), map[int]netip.Prefix{1: bad}), nil, rules))
+	if len(l.Resting(at, "acl-1", rules)[alert.Outbound]) != 0 {
+		t.Errorf("an entry that is there after all still rests")
+	}
+}
+
 func TestDoneButRemovedAtOnceIsDrift(t *testing.T) {
 	l := prepared(t, Active)
 	tell(t, l, []Event{started("w1", OpCreate, 1, bad)})

@@ -202,9 +202,7 @@ func (l *loop) wrote(ctx context.Context, r result) {
 	var refused *firewall.RefusedError
 	switch {
 	case r.notSent:
-		l.note(l.record(ctx, func() ([]blocklist.Event, error) {
-			return []blocklist.Event{{Kind: blocklist.Settled, At: l.now(), Actor: blocklist.EngineActor, WriteID: r.writeID, Outcome: blocklist.NotSent, Reason: errText(r.err)}}, nil
-		}))
+		l.answered(ctx, r, blocklist.NotSent)
 		a.retryAt = r.ended.Add(maxBackoff)
 		return
 	case r.err == nil:
@@ -215,15 +213,24 @@ func (l *loop) wrote(ctx context.Context, r result) {
 		ans.Refused, ans.Gone = true, refused.Gone
 		l.refused(ctx, a, r, refused)
 	default:
-		l.note(l.record(ctx, func() ([]blocklist.Event, error) {
-			return []blocklist.Event{{Kind: blocklist.Settled, At: l.now(), Actor: blocklist.EngineActor, WriteID: r.writeID, Outcome: blocklist.Unknown, Reason: errText(r.err)}}, nil
-		}))
+		l.answered(ctx, r, blocklist.Unknown)
 		l.failed(a, r, "the answer to a write was lost; its number rests until the request can no longer land: "+errText(r.err))
 	}
 	a.answers[r.writeID] = ans
 	if r.err != nil || len(l.planFor(a, r.ended).Changes) == 0 {
 		l.reads.due, l.reads.quick = r.ended, 0
 	}
+}
+
+// answered records what an answer says of a write, unless another process's read
+// has settled it before.
+func (l *loop) answered(ctx context.Context, r result, outcome blocklist.WriteOutcome) {
+	l.note(l.record(ctx, func() ([]blocklist.Event, error) {
+		if !l.list.IsPending(r.writeID) {
+			return nil, nil
+		}
+		return []blocklist.Event{{Kind: blocklist.Settled, At: l.now(), Actor: blocklist.EngineActor, WriteID: r.writeID, Outcome: outcome, Reason: errText(r.err)}}, nil
+	}))
 }
 
 func errText(err error) string { return string(alert.Clean(err.Error())) }
