@@ -14,19 +14,22 @@ import (
 // checkpoint is the stored form of a List. It is apart from the List so that the
 // List may change while old checkpoints are simply not used.
 type checkpoint struct {
-	V       int                  `json:"v"`
-	Blocks  []Block              `json:"blocks"`
-	Alerts  []*AlertState        `json:"alerts"`
-	Marks   map[string]time.Time `json:"marks"`
-	Past    []pastCount          `json:"past"`
-	Slots   []savedSlot          `json:"slots"`
-	Left    []leftSlot           `json:"left,omitempty"`
-	Sent    []sentWrite          `json:"sent,omitempty"`
-	Pending []PendingWrite       `json:"pending"`
-	Drifts  []Drift              `json:"drifts"`
-	Auto    []autoApproval       `json:"auto"`
-	Mode    ModeCeiling          `json:"mode"`
-	Pruned  time.Time            `json:"pruned,omitzero"`
+	V       int                    `json:"v"`
+	Blocks  []Block                `json:"blocks"`
+	Alerts  []*AlertState          `json:"alerts"`
+	Marks   map[string]time.Time   `json:"marks"`
+	Past    []pastCount            `json:"past"`
+	Slots   []savedSlot            `json:"slots"`
+	Left    []leftSlot             `json:"left,omitempty"`
+	Sent    []sentWrite            `json:"sent,omitempty"`
+	Pending []PendingWrite         `json:"pending"`
+	Drifts  []Drift                `json:"drifts"`
+	Auto    []autoApproval         `json:"auto"`
+	Mode    ModeCeiling            `json:"mode"`
+	Hits    []guardHit             `json:"hits,omitempty"`
+	Vanish  []vanished             `json:"vanished,omitempty"`
+	Stops   map[string]ModeCeiling `json:"stops,omitempty"`
+	Pruned  time.Time              `json:"pruned,omitzero"`
 }
 
 type pastCount struct {
@@ -58,7 +61,8 @@ const checkpointVersion = 3
 // Save gives the whole state as JSON. The same state gives the same bytes.
 func (l *List) Save() ([]byte, error) {
 	c := checkpoint{V: checkpointVersion, Blocks: l.Blocks(), Alerts: l.Alerts(), Marks: l.marks,
-		Auto: l.auto, Mode: l.mode, Pruned: l.pruned, Sent: l.ledger.sent}
+		Auto: l.auto, Mode: l.mode, Pruned: l.pruned, Sent: l.ledger.sent,
+		Hits: l.breaker.hits, Vanish: l.breaker.vanished, Stops: l.breaker.stops}
 	for k, n := range l.past {
 		c.Past = append(c.Past, pastCount{k.Direction, k.Prefix, n})
 	}
@@ -135,6 +139,7 @@ func Load(cfg Config, b []byte) (*List, error) {
 		l.ledger.drifts[driftKey{d.ACL, d.Direction, d.Prefix}] = d
 	}
 	l.ledger.sent = c.Sent
+	l.breaker = breaker{c.Hits, c.Vanish, c.Stops}
 	l.auto, l.mode, l.pruned = c.Auto, c.Mode, c.Pruned
 	return l, nil
 }

@@ -95,6 +95,7 @@ type Event struct {
 	Source   string       `json:"source,omitempty"`   // marked
 	Through  time.Time    `json:"through,omitzero"`   // marked
 	Mode     policy.Mode  `json:"mode,omitzero"`      // mode
+	ACL      string       `json:"acl,omitempty"`      // mode: of this ACL alone
 }
 
 // Encode gives the event as a record.

@@ -32,15 +32,16 @@ func (c Config) withDefaults() Config {
 // List is the fold of the journal. The zero value is not usable; see New. It is
 // not safe for concurrent use.
 type List struct {
-	cfg    Config
-	blocks map[ID]*Block
-	alerts map[string]*AlertState
-	marks  map[string]time.Time
-	past   map[pastKey]int // how many times a prefix was blocked before
-	ledger ledger
-	auto   []autoApproval
-	mode   ModeCeiling
-	pruned time.Time // when ended blocks were last looked through
+	cfg     Config
+	blocks  map[ID]*Block
+	alerts  map[string]*AlertState
+	marks   map[string]time.Time
+	past    map[pastKey]int // how many times a prefix was blocked before
+	ledger  ledger
+	auto    []autoApproval
+	mode    ModeCeiling
+	breaker breaker
+	pruned  time.Time // when ended blocks were last looked through
 }
 
 type pastKey struct {
@@ -101,7 +102,12 @@ func (l *List) Apply(e Event) error {
 		return l.applyDecided(e)
 	case Pinned, Unpinned:
 		return l.applyPinned(e)
-	case Started, Settled, Gone:
+	case Started, Settled:
+		return l.ledger.apply(e)
+	case Gone:
+		if e.Write != nil {
+			l.breaker.gone(e.At, *e.Write)
+		}
 		return l.ledger.apply(e)
 	case Drifted, Returned:
 		if err := l.ledger.apply(e); err != nil {
@@ -118,6 +124,10 @@ func (l *List) Apply(e Event) error {
 		}
 		return nil
 	case ModeSet:
+		l.breaker.set(e)
+		if e.ACL != "" {
+			return nil
+		}
 		l.mode = ModeCeiling{Mode: e.Mode, At: e.At, Actor: e.Actor, Reason: e.Reason}
 		return nil
 	}
@@ -163,6 +173,9 @@ func (l *List) applySighted(e Event) error {
 		})
 	}
 	l.alerts[s.Alert] = st
+	if s.Outcome == OutcomeRefused && fresh {
+		l.breaker.hit(e.At, s.Addr)
+	}
 	if b := l.blocks[s.Block]; b != nil && fresh {
 		b.Sightings++
 		b.LastSeen = e.At
@@ -311,11 +324,11 @@ func aclsOf(targets []policy.Target) []string {
 }
 
 // AutoSince counts the approvals by auto mode for an ACL in the last d, at most
-// an hour.
+// an hour; for all ACLs when acl is empty.
 func (l *List) AutoSince(now time.Time, d time.Duration, acl string) int {
 	n := 0
 	for _, a := range l.auto {
-		if now.Sub(a.At) < d && slices.Contains(a.ACLs, acl) {
+		if now.Sub(a.At) < d && (acl == "" || slices.Contains(a.ACLs, acl)) {
 			n++
 		}
 	}

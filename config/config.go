@@ -133,6 +133,11 @@ type Range struct{ Low, High int }
 type Limits struct {
 	AutoPerMinute    int // blocks for each ACL
 	AutoPerHour      int
+	AutoOverall      int           // blocks an hour for all ACLs together
+	GuardHits        int           // addresses in ten minutes that the guard refuses
+	AutoShare        int           // percent of an ACL's slots for one rule, host or network
+	AutoResidency    time.Duration // how long an entry stays before auto mode may displace it
+	AutoPace         time.Duration // between two entries that auto mode displaces
 	TTL              time.Duration // of a first block
 	MaxTTL           time.Duration
 	ShortestPrefixV4 int // bits

@@ -39,7 +39,7 @@ func defaults(stateDir, home string) Config {
 			Overlap: 30 * time.Minute, Window: time.Hour, Timeout: 30 * time.Second,
 		},
 		Limits: Limits{
-			AutoPerMinute: 20, AutoPerHour: 60, TTL: day, MaxTTL: 30 * day,
+			AutoPerMinute: 20, AutoPerHour: 60, AutoOverall: 120, GuardHits: 5, AutoShare: 50, AutoResidency: time.Hour, AutoPace: 10 * time.Minute, TTL: day, MaxTTL: 30 * day,
 			ShortestPrefixV4: 24, ShortestPrefixV6: 64,
 			InnocentPrice: 5, Margin: 20,
 			Settle: 5 * time.Minute, RequestExpiry: 15 * time.Minute, ReadInterval: 30 * time.Second,
@@ -104,6 +104,11 @@ func limits(x *Limits) []setting {
 	return []setting{
 		integer("auto_per_minute", &x.AutoPerMinute, 1, 1000),
 		integer("auto_per_hour", &x.AutoPerHour, 1, 10_000),
+		integer("auto_overall_per_hour", &x.AutoOverall, 1, 10_000),
+		integer("auto_guard_hits", &x.GuardHits, 1, 1000),
+		integer("auto_share", &x.AutoShare, 1, 100),
+		duration("auto_residency", &x.AutoResidency, time.Minute, day),
+		duration("auto_pace", &x.AutoPace, time.Minute, day),
 		duration("ttl", &x.TTL, time.Minute, 365*day),
 		duration("max_ttl", &x.MaxTTL, time.Minute, 365*day),
 		integer("shortest_prefix_v4", &x.ShortestPrefixV4, 24, 32),

@@ -15,7 +15,9 @@ type aclState struct {
 	cfg    ACLConfig
 	live   firewall.ACL // as read, with our own answered writes since
 	readAt time.Time    // when the read was begun; zero before the first
-	err    string       // why the last read failed
+	// strangers are entries in our number range that are not ours.
+	strangers []firewall.Entry
+	err       string // why the last read failed
 	// quota is learned down from the service, and tried anew after quotaUntil.
 	quota      int
 	quotaUntil time.Time
@@ -34,6 +36,8 @@ type aclState struct {
 
 	failures  int               // writes that failed in a row
 	denied    int               // of these, for want of permission
+	blind     int               // reads in a row that were refused for want of permission
+	evictedAt time.Time         // when auto mode last gave a slot to another block; at first when we began
 	retryAt   time.Time         // no write before
 	fault     string            // what the last write's failure means
 	reads     []time.Time       // begun in the last callWindow
@@ -188,6 +192,7 @@ func (l *loop) wanted(a *aclState, t time.Time) []firewall.Candidate {
 		f.Held = slices.ContainsFunc(held, func(w firewall.Cover) bool { return w.Direction == f.Direction && inside(w.Prefix, f.Prefix) })
 		out = append(out, f)
 	}
+	l.restrainAuto(a, out, t)
 	return out
 }
 
@@ -233,7 +238,7 @@ func (l *loop) replan() {
 // take takes a fresh read of an ACL: what it proves is recorded by the caller.
 func (a *aclState) take(acl firewall.ACL, began, t time.Time, list *blocklist.List, r blocklist.Rules) blocklist.Reading {
 	acl.Sort()
-	a.live, a.readAt, a.err = acl, began, ""
+	a.live, a.readAt, a.err, a.blind = acl, began, "", 0
 	rd := blocklist.Reading{ACL: a.cfg.ID, At: began, Seen: map[blocklist.Slot]netip.Prefix{}, Since: map[string]time.Time{}, Missing: map[blocklist.Slot]time.Time{}}
 	for _, e := range acl.Entries {
 		if e.Deny && e.Protocol == firewall.AllProtocols && e.Prefix.IsValid() && !e.Default() {

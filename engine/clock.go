@@ -115,7 +115,9 @@ func (a *aclState) distrust(t time.Time, by time.Duration) {
 	for s, until := range a.avoid {
 		a.avoid[s] = until.Add(by)
 	}
-	a.retryAt, a.quotaUntil = a.retryAt.Add(by), a.quotaUntil.Add(by)
+	// Never later than it could be set to now, whatever the clocks have done.
+	a.retryAt = earlier(a.retryAt.Add(by), t.Add(maxBackoff))
+	a.quotaUntil = earlier(a.quotaUntil.Add(by), t.Add(learnedFor))
 }
 
 // doubtClock holds back what expires until the source's clock has confirmed ours.

@@ -94,6 +94,18 @@ type Slots struct {
 type AutoLimits struct {
 	PerMinute int // blocks for each ACL, default 20
 	PerHour   int // default 60
+	// Overall bounds the blocks of all ACLs in an hour; default twice PerHour.
+	Overall int
+	// GuardHits is how many different addresses the guard may refuse in ten minutes;
+	// default 5.
+	GuardHits int
+	// Share is the most that auto mode gives of an ACL's slots to one rule, one host
+	// or one network (/24, IPv6 /48), in percent; 0: all.
+	Share int
+	// Residency is how long an entry stays before auto mode may give its slot to
+	// another one, and Pace how long auto mode waits after it has done so; what a
+	// person has approved stays. 0: no such bound.
+	Residency, Pace time.Duration
 }
 
 // Config is what an Engine is made from.
@@ -165,6 +177,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Limits.PerHour <= 0 {
 		c.Limits.PerHour = 60
+	}
+	if c.Limits.Overall <= 0 {
+		c.Limits.Overall = 2 * c.Limits.PerHour
+	}
+	if c.Limits.GuardHits <= 0 {
+		c.Limits.GuardHits = 5
 	}
 	if c.MaxAlerts <= 0 {
 		c.MaxAlerts = 10_000

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -398,8 +399,15 @@ func TestJournalFailureStopsWrites(t *testing.T) {
 			t.Errorf("wrote to AWS without a journal")
 		}
 		broken.Store(false)
-		r.wait(2 * time.Minute)
-		r.wantOurs("203.0.113.7/32") // nothing was lost
+		s := r.wait(2 * time.Minute)
+		if !s.Stopped || !strings.Contains(s.CeilingWhy, "journal") {
+			t.Errorf("auto mode goes on after the journal failed: %q", s.CeilingWhy)
+		}
+		if err := r.approve("203.0.113.7/32"); err != nil { // nothing was lost
+			t.Fatal(err)
+		}
+		r.wait(time.Minute)
+		r.wantOurs("203.0.113.7/32")
 		r.stop()
 	})
 }

@@ -47,8 +47,9 @@ type loop struct {
 	reads   readState
 	writes  *rate.Limiter
 
-	source   SourceStatus
-	failures int // polls that failed in a row
+	source    SourceStatus
+	failures  int // polls that failed in a row
+	pollJumps int // of the clock when the running poll was begun
 	// pollBroken: something of the running poll could not be recorded.
 	pollBroken bool
 	journal    journalState
@@ -56,6 +57,7 @@ type loop struct {
 	// guardKnown: the keeper has reported; before that nothing is written.
 	guardKnown bool
 	mending    []Problem // what a person must mend
+	stopSoon   string    // why auto mode stops as soon as that can be recorded
 	startedAt  time.Time
 	view       viewState
 	updates    chan *Snapshot
@@ -173,6 +175,10 @@ func (l *loop) everySecond(ctx context.Context, t time.Time) {
 	}
 	if next, ok := l.list.NextExpiry(); ok && !l.expiryTime(t).Before(next) {
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) { return l.list.Expire(l.expiryTime(t)), nil }))
+	}
+	if why := l.stopSoon; why != "" {
+		l.stopSoon = ""
+		l.stopAuto(ctx, why)
 	}
 	l.leases(ctx, t)
 	if l.seq-l.saved >= checkpointEvery {

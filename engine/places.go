@@ -102,7 +102,7 @@ const widest = 1 << 20
 func (l *loop) offerCovers(t time.Time) []blocklist.Event {
 	var out []blocklist.Event
 	for _, a := range l.acls {
-		if a.readAt.IsZero() || a.err != "" || !l.guardKnown {
+		if a.readAt.IsZero() || a.err != "" || !l.guardKnown || !a.held { // two processes that see different things must not argue
 			continue
 		}
 		want := l.wanted(a, t)

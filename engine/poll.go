@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -90,10 +89,13 @@ func (l *loop) startPoll(t time.Time) {
 		return
 	}
 	since := l.list.Mark(l.cfg.SourceName)
-	if since.IsZero() {
+	switch {
+	case since.IsZero():
 		since = t // the source's overlap reaches back from here
+	case since.Sub(t) > maxJump:
+		since = t.Add(-markDoubt) // a clock that was ahead has made it
 	}
-	l.source.Polling, l.source.LastTry = true, t
+	l.source.Polling, l.source.LastTry, l.pollJumps = true, t, l.clock.jumps
 	l.view.dirty = true
 	l.poller.start <- since
 }
@@ -109,6 +111,7 @@ func (l *loop) pollNow() {
 
 // polled takes one item of the poller, and with it all alerts that wait behind.
 func (l *loop) polled(ctx context.Context, it pollItem) {
+	l.watchClock(ctx)
 	var batch []alert.Alert
 	for {
 		if it.done {
@@ -168,14 +171,14 @@ func (l *loop) observeChunk(ctx context.Context, chunk []finding) {
 	err := l.record(ctx, func() ([]blocklist.Event, error) {
 		t := l.now()
 		var events []blocklist.Event
-		gate := autoGate{loop: l, now: t, used: map[string]int{}}
+		gate := newAutoGate(l, t)
 		for _, f := range chunk {
 			events = append(events, l.list.Note(t, f.alert, noteFor(f))...)
 			for _, in := range f.indicators {
-				v := gate.limit(l.policy.Judge(f.alert, in))
+				v := gate.limit(f.alert, in, l.policy.Judge(f.alert, in))
 				evs := l.list.Observe(t, f.alert, in, v)
 				l.markLeftOut(evs, t)
-				gate.count(evs, v)
+				gate.count(evs, in, v)
 				events = append(events, evs...)
 			}
 		}
@@ -197,50 +200,12 @@ func noteFor(f finding) string {
 	return ""
 }
 
-// autoGate stops auto mode at its limits.
-type autoGate struct {
-	loop *loop
-	now  time.Time
-	used map[string]int // approvals of this chunk by ACL
-	stop string
-}
-
-// limit turns auto into ask when a limit is reached.
-func (g *autoGate) limit(v policy.Verdict) policy.Verdict {
-	if v.Action != policy.Block {
-		return v
-	}
-	lim := g.loop.cfg.Limits
-	for _, t := range v.Targets {
-		minute := g.loop.list.AutoSince(g.now, time.Minute, t.ACL) + g.used[t.ACL]
-		hour := g.loop.list.AutoSince(g.now, time.Hour, t.ACL) + g.used[t.ACL]
-		switch {
-		case minute >= lim.PerMinute:
-			g.stop = fmt.Sprintf("auto mode reached its limit of %d blocks a minute on %s", lim.PerMinute, t.ACL)
-		case hour >= lim.PerHour:
-			g.stop = fmt.Sprintf("auto mode reached its limit of %d blocks an hour on %s", lim.PerHour, t.ACL)
-		}
-	}
-	if g.stop != "" {
-		v.Action = policy.Ask
-		v.Reasons = append([]string{g.stop}, v.Reasons...)
-	}
-	return v
-}
-
-func (g *autoGate) count(events []blocklist.Event, v policy.Verdict) {
-	for _, e := range events {
-		if e.Kind == blocklist.Approved {
-			for _, t := range v.Targets {
-				g.used[t.ACL]++
-			}
-		}
-	}
-}
-
 // markEvery is how far the mark moves before it is recorded; the source's overlap
 // covers what lies between.
 const markEvery = 5 * time.Minute
+
+// markDoubt is how far back the source is read when the mark lies in the future.
+const markDoubt = 24 * time.Hour
 
 // pollEnded settles the poll: the mark moves only when everything was read and
 // recorded.
@@ -280,7 +245,7 @@ func (l *loop) pollEnded(ctx context.Context, it pollItem) {
 	if !it.open.IsZero() && it.open.Before(through) {
 		through = it.open
 	}
-	if l.clock.doubt != "" {
+	if l.clock.doubt != "" || l.pollJumps != l.clock.jumps {
 		return
 	}
 	if through.Sub(l.list.Mark(l.cfg.SourceName)) < markEvery {

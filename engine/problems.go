@@ -32,6 +32,10 @@ func (l *loop) problems(t time.Time, s *Snapshot) []Problem {
 	} else if base, ceiling := l.policy.Modes(); base > ceiling {
 		add(Warning, l.list.Ceiling().At, fmt.Sprintf("mode %s is held down to %s by %s", base, ceiling, s.CeilingBy), "set the mode again to raise it")
 	}
+	for _, acl := range s.StoppedFor {
+		c, _ := l.list.Stopped(acl)
+		add(Fault, c.At, fmt.Sprintf("auto mode stopped itself for %s: %s", acl, clean(c.Reason)), "what alerts name is proposed there; set the mode again when the cause is gone")
+	}
 	if l.guardErr != "" {
 		add(Warning, t, "some addresses that must be guarded could not be looked up: "+l.guardErr, "those that are known stay guarded")
 	}
@@ -63,6 +67,11 @@ func (l *loop) aclProblems(a *aclState, t time.Time, add func(Severity, time.Tim
 	}
 	if a.readAt.IsZero() {
 		return
+	}
+	if n := len(a.strangers); n > 0 {
+		e := a.strangers[0]
+		add(Warning, a.readAt, fmt.Sprintf("%d entries of others are in our number range of %s, such as %s %d", n, id, e.Direction, e.Number),
+			"they are never touched; their numbers are not used")
 	}
 	l.planProblems(a, l.planFor(a, t), t, add)
 	for _, w := range a.live.Warnings {

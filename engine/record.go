@@ -120,6 +120,7 @@ func (l *loop) journalFailed(err error) {
 func (l *loop) journalWell() {
 	if l.journal.err != "" {
 		l.line(LogLine{Severity: Info, Event: "fault", Text: "the journal works again"})
+		l.stopSoon = "the journal failed: " + l.journal.err
 		l.journal = journalState{}
 	}
 }

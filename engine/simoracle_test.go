@@ -103,11 +103,14 @@ func (w *simWorld) rest() {
 		return
 	}
 	w.calm = true
-	w.windows = simWindows{}
+	w.windows = simWindows{awake: w.windows.awake}
 	w.ship.set(0, 1)
 	w.src.down = time.Time{}
 	w.fw.Quota = 0
 	w.note("the faults stop")
+	if d := time.Until(w.windows.awake); d > 0 {
+		w.until(time.Now().Add(d))
+	}
 	w.until(time.Now().Add(85 * time.Minute))
 	if w.failed {
 		return
@@ -215,13 +218,24 @@ func (w *simWorld) restOfEntry(id string, e firewall.Entry, others []firewall.En
 	case w.isGuarded(e.Prefix):
 		w.fail("%s %d %s on %s denies what is guarded", e.Direction, e.Number, e.Prefix, id)
 	case !serves:
-		w.fail("%s %d %s on %s serves nothing that is wanted", e.Direction, e.Number, e.Prefix, id)
+		w.fail("%s %d %s on %s serves nothing that is wanted; %+v", e.Direction, e.Number, e.Prefix, id, w.problems())
 	}
 	for _, x := range others {
 		if x.Direction == e.Direction && x.Prefix.Overlaps(e.Prefix) {
 			w.fail("%s %d %s and %d %s on %s deny the same", e.Direction, e.Number, e.Prefix, x.Number, x.Prefix, id)
 		}
 	}
+}
+
+// problems are what the screens say is wrong.
+func (w *simWorld) problems() (out []string) {
+	for _, p := range w.runs {
+		p.look()
+		for _, x := range p.snap.Problems {
+			out = append(out, p.name+": "+x.Text)
+		}
+	}
+	return out
 }
 
 func (w *simWorld) isGuarded(p netip.Prefix) bool {

@@ -450,12 +450,16 @@ func (w *simWorld) badLuck() {
 // sleep shuts the lid: nothing runs, the monotonic clock stands.
 func (w *simWorld) sleep() {
 	w.count("sleep")
+	if w.ship.asleep() {
+		return
+	}
 	d := w.upTo(10 * time.Minute)
 	if w.chance(0.1) {
 		d = w.upTo(8 * time.Hour)
 	}
-	w.windows.awake = time.Now().Add(d)
-	w.ship.slept += d
+	began := time.Now()
+	w.windows.awake = began.Add(d)
+	w.after(d, func() { w.ship.slept += time.Since(began) })
 }
 
 // bitFlip damages a record, and a person mends it later from a copy.

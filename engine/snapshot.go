@@ -22,9 +22,10 @@ type Snapshot struct {
 	Base, Ceiling         policy.Mode
 	CeilingWhy, CeilingBy string
 	Stopped               bool
-	ReadOnly              bool   // this process never writes to AWS
-	Guarded               bool   // what must never be blocked was looked up, as far as it could be
-	Holder                string // another process that applies changes now; empty: this one
+	StoppedFor            []string // ACLs for which alone auto mode stopped itself
+	ReadOnly              bool     // this process never writes to AWS
+	Guarded               bool     // what must never be blocked was looked up, as far as it could be
+	Holder                string   // another process that applies changes now; empty: this one
 
 	Sources []SourceStatus
 	ACLs    []*ACLView

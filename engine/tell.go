@@ -85,6 +85,9 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		ln.Event, ln.Text = "mode", fmt.Sprintf("mode %s, says %s", e.Mode, ln.Actor)
 		if e.Actor == blocklist.EngineActor {
 			ln.Severity, ln.Text = Warning, "auto mode stopped itself; mode review"
+			if e.ACL != "" {
+				ln.ACL, ln.Text = e.ACL, "auto mode stopped itself for "+e.ACL
+			}
 		}
 	case blocklist.Drifted, blocklist.Returned:
 		l.tellDrift(&ln, e)

@@ -91,6 +91,7 @@ func (l *loop) snapshot(t time.Time) *Snapshot {
 		s.CeilingWhy, s.CeilingBy = clean(c.Reason), clean(c.Actor)
 		s.Stopped = c.Actor == blocklist.EngineActor
 	}
+	s.StoppedFor = l.list.Stops()
 	for _, a := range l.acls {
 		s.ACLs = append(s.ACLs, l.aclView(a, t))
 		if a.holder != "" {

@@ -55,6 +55,9 @@ func (l *loop) leases(ctx context.Context, t time.Time) {
 		if held != a.held || owner != a.holder {
 			l.view.dirty = true
 		}
+		if a.held && !held && owner != "" && owner != l.cfg.Holder {
+			l.stopAuto(ctx, fmt.Sprintf("%s took over %s while this process was at work", clean(owner), a.cfg.ID))
+		}
 		if held && !a.held {
 			l.reads.due = t // another one may have written since
 			a.readAt = time.Time{}
@@ -164,6 +167,7 @@ func (l *loop) startWrite(ctx context.Context, a *aclState, c firewall.Change, t
 		return false
 	}
 	l.view.counts.Writes++
+	l.noteEviction(a, c, t)
 	l.start(job{write: true, acl: a.cfg.ID, change: c, writeID: id, guard: l.policy.Guard})
 	return true
 }
@@ -181,6 +185,7 @@ func (l *loop) nextWork(t time.Time) time.Time {
 // applied takes the answer of the applier.
 func (l *loop) applied(ctx context.Context, r result) {
 	l.replan()
+	l.watchClock(ctx)
 	jumped := r.jumps != l.clock.jumps
 	if jumped {
 		r.ended = l.now()
@@ -268,16 +273,6 @@ func (l *loop) refused(ctx context.Context, a *aclState, r result, e *firewall.R
 	}
 }
 
-// stopAuto lowers the ceiling to review, once.
-func (l *loop) stopAuto(ctx context.Context, why string) {
-	if _, ceiling := l.policy.Modes(); ceiling != policy.Auto {
-		return
-	}
-	l.note(l.record(ctx, func() ([]blocklist.Event, error) {
-		return []blocklist.Event{{Kind: blocklist.ModeSet, At: l.now(), Actor: blocklist.EngineActor, Mode: policy.Review, Reason: why}}, nil
-	}))
-}
-
 // readBack takes a read: it settles writes, finds drift, and renews the guard.
 func (l *loop) readBack(ctx context.Context, r result) {
 	seen := map[string]bool{}
@@ -290,17 +285,19 @@ func (l *loop) readBack(ctx context.Context, r result) {
 		t := l.now()
 		rd := a.take(acl, r.began, t, l.list, l.rules())
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) {
-			return l.list.Reconcile(t, rd, a.answers, l.rules()), nil
+			events := l.list.Reconcile(t, rd, a.answers, l.rules())
+			return append(events, l.revertStops(t, events)...), nil
 		}))
 		l.tellRemoved(a, rd)
+		l.findStrangers(a)
 	}
-	l.readErrors(r, seen)
+	l.readErrors(ctx, r, seen)
 	l.refreshGuard()
 	l.scheduleRead(r, len(seen) < len(l.acls))
 }
 
 // readErrors keeps for each ACL why it could not be read.
-func (l *loop) readErrors(r result, seen map[string]bool) {
+func (l *loop) readErrors(ctx context.Context, r result, seen map[string]bool) {
 	for _, a := range l.acls {
 		if seen[a.cfg.ID] {
 			continue
@@ -308,6 +305,12 @@ func (l *loop) readErrors(r result, seen map[string]bool) {
 		text := "AWS did not show it"
 		if r.err != nil {
 			text = errText(targetError(r.err, a.cfg.ID))
+		}
+		var refused *firewall.RefusedError
+		if errors.As(r.err, &refused) && refused.Permission {
+			if a.blind++; a.blind == deniedLimit {
+				l.stopAuto(ctx, fmt.Sprintf("AWS refused %d reads of %s in a row: %s", a.blind, a.cfg.ID, errText(refused)))
+			}
 		}
 		if text != a.err {
 			l.view.counts.Faults++
@@ -404,6 +407,7 @@ func (l *loop) decide(ctx context.Context, id blocklist.ID, d blocklist.Decision
 	if strings.TrimSpace(d.Actor) == "" {
 		return errors.New("a decision needs the name of whoever makes it")
 	}
+	l.watchClock(ctx)
 	return l.record(ctx, func() ([]blocklist.Event, error) {
 		t := l.now()
 		if d.Verb == blocklist.Approve {

@@ -10,16 +10,17 @@ import (
 // list is the plan of one direction and family while it is made.
 type list struct {
 	*planner
-	dir   Direction
-	fam   Family
-	used  map[int]bool // numbers that a create must not take
-	ours  []mine       // by number
-	cands []cand       // the candidates that need a slot
-	order []int32      // their places, best first
-	held  []cand       // those for which nothing may be made now
-	why   map[int32]string
-	bud   Budget
-	k     int // slots that are open to choice
+	dir    Direction
+	fam    Family
+	used   map[int]bool // numbers that a create must not take
+	ours   []mine       // by number
+	cands  []cand       // the candidates that need a slot
+	order  []int32      // their places, best first
+	held   []cand       // those for which nothing may be made now
+	barred []cand       // those that the caller lets wait
+	why    map[int32]string
+	bud    Budget
+	k      int // slots that are open to choice
 
 	// What is chosen from: distinct prefixes by address. Item i stands for the
 	// candidates byKey[first[i]:first[i+1]].
@@ -136,9 +137,12 @@ func (l *list) admit(c *Candidate, allows, denies []mine) {
 		}
 	}
 	k.by = l.denier(&k)
-	if c.Held {
+	switch {
+	case c.Waits != "" && k.by < 0:
+		l.barred = append(l.barred, k)
+	case c.Held:
 		l.held = append(l.held, k)
-	} else {
+	default:
 		l.cands = append(l.cands, k)
 	}
 }

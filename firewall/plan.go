@@ -18,6 +18,8 @@ type Candidate struct {
 	// Held says that a write for it may still land: nothing is made for it, and an
 	// entry of ours that denies it stays.
 	Held bool
+	// Waits, when set, is why it gets no entry now, whatever is free.
+	Waits string
 }
 
 // Cover is a prefix inside which entries may deny innocent addresses, because

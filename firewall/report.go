@@ -26,6 +26,9 @@ func (l *list) report() {
 		}
 	}
 	l.reportHeld()
+	for i := range l.barred {
+		l.left(&l.barred[i], l.barred[i].c.Waits)
+	}
 	l.reportWaiting(waits)
 	out.Budgets = append(out.Budgets, l.bud)
 }

@@ -115,6 +115,11 @@ func (m *Model) modeBadge() (string, paint) {
 	}
 	switch highestMode(s) {
 	case policy.Auto:
+		if len(s.StoppedFor) == 1 {
+			return " AUTO, STOPPED ON " + s.StoppedFor[0] + " ", m.th.stopped
+		} else if n := len(s.StoppedFor); n > 0 {
+			return fmt.Sprintf(" AUTO, STOPPED ON %d ACLS ", n), m.th.stopped
+		}
 		return " AUTO ", m.th.auto
 	case policy.Review:
 		return " REVIEW ", m.th.review
