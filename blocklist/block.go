@@ -85,6 +85,11 @@ type Block struct {
 	// Pinned says that a person wants it before everything and without an end.
 	Pinned   bool   `json:"pinned,omitempty"`
 	PinnedBy string `json:"pinned_by,omitempty"`
+	// Before is where it stood before the last decision; nil when that cannot be
+	// taken back. ByHand says that a person has taken one back: auto mode leaves the
+	// block alone.
+	Before *Standing `json:"before,omitempty"`
+	ByHand bool      `json:"by_hand,omitempty"`
 }
 
 // inForce says whether the block is wanted at a time.
@@ -107,6 +112,7 @@ const (
 	Revoke  Verb = "revoke"  // active -> revoked: its entries are removed
 	Restore Verb = "restore" // active, entry removed by a person: write it again
 	Pin     Verb = "pin"     // active: before everything, and it does not expire
+	Undo    Verb = "undo"    // the last decision is taken back
 	Unpin   Verb = "unpin"   // active, pinned: its time to live starts anew
 )
 

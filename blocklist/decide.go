@@ -54,6 +54,8 @@ func (l *List) Decide(now time.Time, id ID, d Decision) ([]Event, error) {
 				e.Expires = again
 			}
 		}
+	case Undo:
+		return l.undo(now, b, d)
 	default:
 		return nil, fmt.Errorf("%s: unknown decision %q", id, d.Verb)
 	}

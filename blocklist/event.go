@@ -58,6 +58,8 @@ const (
 	// end, or no longer.
 	Pinned   Kind = "pinned"
 	Unpinned Kind = "unpinned"
+	// Undid: a person takes the last decision about a block back.
+	Undid Kind = "undone"
 	// Restored: a person wants entries back that somebody removed.
 	Restored Kind = "restored"
 	// Started and Settled: one write to one ACL.
@@ -176,6 +178,9 @@ type Write struct {
 	Number    int             `json:"number"`
 	Prefix    netip.Prefix    `json:"prefix"`
 	Old       netip.Prefix    `json:"old,omitzero"`
+	// Undo is the AWS CLI command that takes the write back, so that neither this
+	// program nor its journal is needed for that.
+	Undo string `json:"undo,omitempty"`
 }
 
 // WriteOutcome is how a write was settled.

@@ -102,6 +102,8 @@ func (l *List) Apply(e Event) error {
 		return l.applyDecided(e)
 	case Pinned, Unpinned:
 		return l.applyPinned(e)
+	case Undid:
+		return l.applyUndid(e)
 	case Started, Settled:
 		return l.ledger.apply(e)
 	case Gone:
@@ -236,6 +238,10 @@ func (l *List) applyDecided(e Event) error {
 	if b.State != from {
 		return fmt.Errorf("%s event for %s, which is %s", e.Kind, e.Block, b.State)
 	}
+	b.Before = b.standing()
+	if e.Kind == Expired {
+		b.Before = nil
+	}
 	b.State = map[Kind]State{Approved: Active, Denied: Refused, Revoked: Undone, Expired: Lapsed}[e.Kind]
 	if e.Kind != Expired {
 		b.DecidedBy, b.Why = e.Actor, e.Reason
@@ -262,6 +268,7 @@ func (l *List) applyPinned(e Event) error {
 	if b == nil || b.State != Active || b.Pinned == (e.Kind == Pinned) {
 		return fmt.Errorf("%s event for %s, which is not one that this can happen to", e.Kind, e.Block)
 	}
+	b.Before = b.standing()
 	b.Pinned, b.PinnedBy = e.Kind == Pinned, e.Actor
 	if !b.Pinned {
 		b.PinnedBy, b.Expires = "", e.Expires

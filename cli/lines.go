@@ -108,6 +108,8 @@ type jsonLine struct {
 	Actor      string `json:"actor,omitempty"`
 	Block      string `json:"block,omitempty"`
 	Text       string `json:"text,omitempty"`
+	// Undo is the AWS CLI command that takes a write back.
+	Undo string `json:"undo,omitempty"`
 	// Shortfall is set in a waiting line about a whole list of an ACL.
 	Shortfall *firewall.Budget `json:"shortfall,omitempty"`
 }
@@ -118,7 +120,7 @@ func (w *lineWriter) line(l engine.LogLine) error {
 		return err
 	}
 	j := jsonLine{Time: l.At.UTC().Format(time.RFC3339Nano), Event: l.Event, ACL: l.ACL, RuleNumber: l.Number,
-		Alert: clean(l.Alert), Rule: clean(l.RuleID), Reason: l.Reason, Severity: string(l.Severity), Actor: l.Actor, Block: string(l.Block), Text: l.Text, Shortfall: l.Shortfall}
+		Alert: clean(l.Alert), Rule: clean(l.RuleID), Reason: l.Reason, Severity: string(l.Severity), Actor: l.Actor, Block: string(l.Block), Text: l.Text, Undo: l.Undo, Shortfall: l.Shortfall}
 	if l.Prefix.IsValid() {
 		j.CIDR = l.Prefix.String()
 	}

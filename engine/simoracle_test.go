@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,6 +11,12 @@ import (
 	"selfprotect/firewall"
 	"selfprotect/policy"
 )
+
+// simApproval is when a block was approved, by the true time, and for how long.
+type simApproval struct {
+	at  time.Time
+	ttl time.Duration
+}
 
 // called counts a call to EC2: the reads of each life of a process, and the writes
 // of all together.
@@ -67,6 +74,14 @@ func (w *simWorld) look(e blocklist.Event) {
 		if e.Actor == blocklist.AutoActor {
 			w.lookAuto(e, b)
 		}
+		w.approved[e.Block] = simApproval{time.Now(), e.Expires.Sub(e.At) + min(0, w.ship.error())} // a clock that was behind dates the end too early
+	case blocklist.Pinned, blocklist.Unpinned, blocklist.Undid:
+		delete(w.approved, e.Block)
+	case blocklist.Expired:
+		a, known := w.approved[e.Block]
+		if b, _ := w.shadow.Block(e.Block); known && b.State == blocklist.Active && !b.Cover && time.Since(a.at) < a.ttl*9/10-2*time.Minute {
+			w.fail("%s expires %s after its approval for %s", e.Block, time.Since(a.at), a.ttl)
+		}
 	case blocklist.Denied:
 		if b, ok := w.shadow.Block(e.Block); !ok || b.State != blocklist.Pending {
 			w.fail("%s is denied though it is %q", e.Block, b.State)
@@ -77,6 +92,9 @@ func (w *simWorld) look(e blocklist.Event) {
 		}
 	case blocklist.Started:
 		w.started[e.WriteID] = *e.Write
+		if _, gone := w.shadow.Drift(e.Write.ACL, e.Write.Direction, e.Write.Prefix); gone && e.Write.Prefix.IsSingleIP() && e.Write.Op != blocklist.OpDelete {
+			w.fail("%s is written to %s though somebody removed it and nobody asked for it", e.Write.Prefix, e.Write.ACL)
+		}
 		for _, x := range w.shadow.Pending(e.Write.ACL) {
 			if x.Direction == e.Write.Direction && x.Number == e.Write.Number {
 				w.fail("write %s starts at %s %d, where %s is not settled", e.WriteID, e.Write.ACL, e.Write.Number, x.ID)
@@ -92,8 +110,12 @@ func (w *simWorld) lookAuto(e blocklist.Event, b blocklist.Block) {
 	if c := w.shadow.Ceiling(); c.Mode != 0 && c.Mode != policy.Auto {
 		w.fail("%s is blocked by auto mode, which %s has stopped: %s", e.Block, c.Actor, c.Reason)
 	}
+	limit := cmp.Or(w.odds.limits.PerHour, 60)
 	for _, t := range b.Targets {
-		w.autos[t.ACL] = append(w.autos[t.ACL], e.At)
+		w.autos[t.ACL] = slices.DeleteFunc(append(w.autos[t.ACL], time.Now()), func(x time.Time) bool { return time.Since(x) > time.Hour-time.Minute })
+		if n := len(w.autos[t.ACL]); n > limit && !w.ship.everSet {
+			w.fail("auto mode made %d blocks in an hour on %s", n, t.ACL)
+		}
 	}
 }
 
@@ -194,6 +216,9 @@ func (w *simWorld) restOf(id string, leader *simProc) {
 			return e.Direction == dir && e.Deny && !e.Default() && inside(e.Prefix, c.Prefix)
 		})
 		waits := slices.ContainsFunc(view.Waiting, func(x WaitingView) bool { return x.Prefix == c.Prefix && x.Direction == dir })
+		if c.Pinned && !denied && w.servesUnpinned(id, dir, firewall.FamilyOf(c.Prefix), ours, wanted) {
+			w.fail("%s is pinned and waits on %s, while others have slots", c.Prefix, id)
+		}
 		if !denied && !waits {
 			w.fail("%s is wanted on %s %s, is not denied, and nobody says that it waits; drifts %+v", c.Prefix, id, dir, w.shadow.Drifts(id))
 		}
@@ -201,6 +226,15 @@ func (w *simWorld) restOf(id string, leader *simProc) {
 	for i, e := range ours {
 		w.restOfEntry(id, e, ours[i+1:], wanted)
 	}
+}
+
+// servesUnpinned says that an entry of a list serves nothing that is pinned.
+func (w *simWorld) servesUnpinned(id string, dir firewall.Direction, f firewall.Family, ours []firewall.Entry, wanted []blocklist.Candidate) bool {
+	return slices.ContainsFunc(ours, func(e firewall.Entry) bool {
+		return e.Direction == dir && firewall.FamilyOf(e.Prefix) == f && !slices.ContainsFunc(wanted, func(c blocklist.Candidate) bool {
+			return c.Pinned && toFirewall(c.Direction) == dir && inside(e.Prefix, c.Prefix)
+		})
+	})
 }
 
 // restOfEntry holds that an entry of ours is known, serves something, denies

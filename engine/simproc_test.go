@@ -22,6 +22,7 @@ type simMachine struct {
 	since   time.Time
 	slept   time.Duration // that the monotonic clock has not counted
 	touched time.Time     // when it was last set
+	everSet bool
 }
 
 func (m *simMachine) now() time.Time { return time.Now().Add(m.error()) }
@@ -39,6 +40,7 @@ func (m *simMachine) steady() bool {
 // set sets the clock to an error and a rate.
 func (m *simMachine) set(offset time.Duration, rate float64) {
 	m.offset, m.rate, m.since, m.touched = offset, rate, time.Now(), time.Now()
+	m.everSet = m.everSet || offset != 0 || rate != 1
 }
 
 // simProc is a process: the engine's own loop, poller, applier and keeper, driven
@@ -262,4 +264,14 @@ func (p *simProc) decide(id blocklist.ID, d blocklist.Decision) {
 		p.w.count(string(d.Verb))
 	}
 	p.turn()
+}
+
+// undo takes the last decision about a block back.
+func (p *simProc) undo(id blocklist.ID, actor string) {
+	plan, err := p.l.planUndo(id, p.l.now())
+	if err != nil || len(plan.Conflicts) > 0 {
+		p.w.count("undo refused")
+		return
+	}
+	p.decide(id, blocklist.Decision{Verb: blocklist.Undo, Actor: actor, Effect: plan.Digest})
 }

@@ -133,14 +133,15 @@ type simWorld struct {
 	counts map[string]int
 
 	// What the oracle knows.
-	shadow  *blocklist.List
-	read    int // records that the shadow has folded
-	autos   map[string][]time.Time
-	calls   map[string][]time.Time // of each life of a process, and of all together
-	edits   []simEdit
-	started map[string]blocklist.Write
-	windows simWindows
-	grown   []policy.Guarded // what the keeper finds beyond the configuration
+	shadow   *blocklist.List
+	read     int // records that the shadow has folded
+	autos    map[string][]time.Time
+	calls    map[string][]time.Time // of each life of a process, and of all together
+	edits    []simEdit
+	started  map[string]blocklist.Write
+	approved map[blocklist.ID]simApproval
+	windows  simWindows
+	grown    []policy.Guarded // what the keeper finds beyond the configuration
 }
 
 // simEdit is when somebody changed a number of an ACL by hand.
@@ -260,7 +261,7 @@ func (w *simWorld) raced(args []any) bool {
 
 func newSimWorld(t *testing.T, seed uint64) *simWorld {
 	w := &simWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), trace: sha256.New(), counts: map[string]int{},
-		log: journaltest.NewMemory(), shadow: blocklist.New(blocklist.Config{MaxTTL: simMaxTTL}), autos: map[string][]time.Time{}, calls: map[string][]time.Time{}, started: map[string]blocklist.Write{}}
+		log: journaltest.NewMemory(), shadow: blocklist.New(blocklist.Config{MaxTTL: simMaxTTL}), autos: map[string][]time.Time{}, calls: map[string][]time.Time{}, started: map[string]blocklist.Write{}, approved: map[blocklist.ID]simApproval{}}
 	w.odds = drawOdds(w.rng)
 	w.fw = firewalltest.New(w, w.acls()...)
 	w.fw.Guarded = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("198.51.100.9/32"), netip.MustParsePrefix("169.254.0.0/16")}

@@ -345,6 +345,10 @@ func (w *simWorld) decide() {
 		p.decide(s.Blocks[w.rng.IntN(n)].ID, blocklist.Decision{Verb: verbs[w.rng.IntN(len(verbs))], Actor: actor})
 		return
 	}
+	if n := len(s.Blocks); n > 0 && w.chance(0.5) {
+		p.undo(s.Blocks[w.rng.IntN(n)].ID, actor)
+		return
+	}
 	if w.chance(0.3) {
 		m := policy.Review
 		if w.odds.mode == policy.Auto && w.chance(0.8) {

@@ -234,6 +234,7 @@ type LogLine struct {
 	RuleID    string
 	Direction firewall.Direction
 	Number    int
+	Undo      string // the AWS CLI command that takes a write back
 	Reason    string
 	// Shortfall is set in a waiting line about a whole list of an ACL.
 	Shortfall *firewall.Budget

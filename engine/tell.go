@@ -73,6 +73,8 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		ln.Event, ln.Text = "denied", fmt.Sprintf("%s denied by %s", b.What(), ln.Actor)
 	case blocklist.Revoked:
 		ln.Event, ln.Text = "revoked", fmt.Sprintf("%s revoked by %s", b.What(), ln.Actor)
+	case blocklist.Undid:
+		ln.Event, ln.Text = "undone", fmt.Sprintf("the last decision about %s is taken back by %s: it is %s again", b.What(), ln.Actor, b.State)
 	case blocklist.Restored:
 		ln.Event, ln.Text = "approved", fmt.Sprintf("%s to be put back, says %s", b.Prefix, ln.Actor)
 	case blocklist.Expired:
@@ -167,7 +169,7 @@ func (l *loop) tellSettled(ln LogLine, e blocklist.Event) {
 }
 
 func (l *loop) fillWrite(ln *LogLine, w blocklist.Write) {
-	ln.ACL, ln.Number, ln.Prefix, ln.Direction = w.ACL, w.Number, w.Prefix, toFirewall(w.Direction)
+	ln.ACL, ln.Number, ln.Prefix, ln.Direction, ln.Undo = w.ACL, w.Number, w.Prefix, toFirewall(w.Direction), clean(w.Undo)
 	if b, ok := l.blockFor(w.ACL, w.Direction, w.Prefix); ok {
 		ln.Block, ln.RuleID = b.ID, b.RuleID
 		if len(b.Alerts) > 0 {

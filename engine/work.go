@@ -157,7 +157,8 @@ func (l *loop) startWrite(ctx context.Context, a *aclState, c firewall.Change, t
 			return nil, errReplan
 		}
 		return []blocklist.Event{{Kind: blocklist.Started, At: l.now(), Actor: blocklist.EngineActor, WriteID: id, Reason: c.Reason,
-			Write: &blocklist.Write{ACL: a.cfg.ID, Op: c.Op.Verb(), Direction: toAlert(c.Direction), Number: c.Number, Prefix: c.Prefix, Old: c.Old}}}, nil
+			Write: &blocklist.Write{ACL: a.cfg.ID, Op: c.Op.Verb(), Direction: toAlert(c.Direction), Number: c.Number, Prefix: c.Prefix, Old: c.Old,
+				Undo: firewall.Inverse(a.live.Region, a.cfg.ID, c)}}}, nil
 	})
 	if err != nil {
 		if !errors.Is(err, errReplan) {
@@ -415,6 +416,11 @@ func (l *loop) decide(ctx context.Context, id blocklist.ID, d blocklist.Decision
 				if err := l.mayApprove(b, d, t); err != nil {
 					return nil, fmt.Errorf("%s: %w", b.Prefix, err)
 				}
+			}
+		}
+		if d.Verb == blocklist.Undo {
+			if err := l.mayUndo(id, d, t); err != nil {
+				return nil, err
 			}
 		}
 		return l.list.Decide(t, id, d)

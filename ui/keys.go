@@ -32,6 +32,7 @@ func bindings() []binding {
 		{[]string{"u"}, "unblock", "unblock the highlighted block (asks first)", "decide", (*Model).onActive, (*Model).revoke},
 		{[]string{"r"}, "restore", "write back an entry that somebody removed (asks first)", "decide", (*Model).onDrift, (*Model).restore},
 		{[]string{"P"}, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire", "decide", (*Model).onPinnable, (*Model).pin},
+		{[]string{"U"}, "undo", "take back the last decision about the highlighted row (shows the effect, asks first)", "decide", (*Model).onDecided, (*Model).undo},
 		{[]string{"m"}, "mode", "change the mode; auto needs the typed word", "decide", nil, (*Model).openMode},
 
 		{[]string{"1"}, "", "alerts", "look", nil, func(m *Model) tea.Cmd { return m.open(tabAlerts) }},

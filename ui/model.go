@@ -191,6 +191,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tick()
 	case decidedMsg:
 		m.decided(msg)
+	case undoMsg:
+		m.askUndo(msg)
 	case tea.KeyPressMsg:
 		m.now = m.cfg.Now()
 		m.frame = ""
