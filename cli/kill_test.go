@@ -52,7 +52,11 @@ func newVictim(t *testing.T) *victim {
 	for _, kv := range demoEnv(v.world, v.server) {
 		v.env = append(v.env, kv[0]+"="+kv[1])
 	}
-	v.args = []string{"--headless", "--mode", "auto", "--poll-interval", "1s", "--watchrule", v.world.RuleID, "--aws-acl-id", v.world.ACLID, "--state", v.state}
+	cfg := filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(cfg, []byte("[limits]\nauto_share = 100\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v.args = []string{"--headless", "--config", cfg, "--mode", "auto", "--poll-interval", "1s", "--watchrule", v.world.RuleID, "--aws-acl-id", v.world.ACLID, "--state", v.state}
 	return v
 }
 
