@@ -23,12 +23,11 @@ type canary struct {
 }
 
 var allCanaries = []canary{
-	{"one read proves absence", "blocklist/settle.go", "agreed := now.Sub(since) >= r.Settle", "agreed := true || now.Sub(since) >= r.Settle", 0},
-	{"one read proves that an entry is gone", "blocklist/settle.go", "case known && rd.At.Sub(latest(since, s.Drifted)) >= r.Settle:", "case known || !since.IsZero():", 0},
-	{"reads before an entry landed prove that it is gone", "blocklist/settle.go", "rd.At.Sub(latest(since, s.Drifted))", "rd.At.Sub(since)", 0},
-	{"a request is forgotten while it may land", "blocklist/settle.go", "landed := a.Done ||", "landed := true || a.Done ||", 0},
-	{"an old read proves a narrowed entry", "blocklist/settle.go", "if there && w.Op != OpDelete && !a.Done &&", "if false && there && w.Op != OpDelete && !a.Done &&", 0},
-	{"a read from before the write counts", "blocklist/settle.go", "if rd.At.Before(r.Begun(w, now)) || rd.At.Before(a.At) {", "if false {", 0},
+	{"one read proves absence", "blocklist/settle.go", "agreed := now.Sub(since) >= r.Settle", "agreed := true || now.Sub(since) >= r.Settle", 3},
+	{"one read proves that an entry is gone", "blocklist/settle.go", "case known && rd.At.Sub(latest(since, s.Drifted)) >= r.Settle:", "case known || !since.IsZero():", 2},
+	{"reads before an entry landed prove that it is gone", "blocklist/settle.go", "rd.At.Sub(latest(since, s.Drifted))", "rd.At.Sub(since)", 14},
+	{"a request is forgotten while it may land", "blocklist/settle.go", "landed := a.Done ||", "landed := true || a.Done ||", 1},
+	{"an old read proves a narrowed entry", "blocklist/settle.go", "if there && w.Op != OpDelete && !a.Done &&", "if false && there && w.Op != OpDelete && !a.Done &&", 3},
 	{"no quarantine", "blocklist/ledger.go", "		if w.ACL == acl {\n			out[w.Direction][w.Number] =", "		if w.ACL == acl && false {\n			out[w.Direction][w.Number] =", 0},
 	{"restore forgets what a read lacked", "blocklist/ledger.go", "	for _, k := range blockDrifts(b) {\n		delete(g.drifts, k)\n	}\n}\n\nfunc (g *ledger) dropDrifts", "	for _, k := range blockDrifts(b) {\n		if d, ok := g.drifts[k]; ok {\n			delete(g.slots, slotKey{k.ACL, k.Direction, d.Number})\n		}\n		delete(g.drifts, k)\n	}\n}\n\nfunc (g *ledger) dropDrifts", 0},
 	{"a removed entry is put back by itself", "blocklist/decide.go", "if l.ledger.isDrifted(t.ACL, d, b.Prefix) {", "if false {", 0},
