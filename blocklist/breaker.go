@@ -38,6 +38,7 @@ type breaker struct {
 	hits     []guardHit
 	vanished []vanished
 	stops    map[string]ModeCeiling // by ACL
+	guarded  int                    // prefixes of the last guard that was believed
 }
 
 func (k *breaker) hit(at time.Time, a netip.Addr) {
@@ -108,3 +109,7 @@ func (l *List) AutoShare(now time.Time, acl string, d alert.Direction, alike fun
 	}
 	return n
 }
+
+// Guarded is the number of prefixes of the last guard that was believed; 0: none
+// was recorded.
+func (l *List) Guarded() int { return l.breaker.guarded }

@@ -24,6 +24,7 @@ type checkpoint struct {
 	Sent    []sentWrite            `json:"sent,omitempty"`
 	Pending []PendingWrite         `json:"pending"`
 	Drifts  []Drift                `json:"drifts"`
+	Guarded int                    `json:"guarded,omitempty"`
 	Auto    []autoApproval         `json:"auto"`
 	Mode    ModeCeiling            `json:"mode"`
 	Hits    []guardHit             `json:"hits,omitempty"`
@@ -62,7 +63,7 @@ const checkpointVersion = 3
 func (l *List) Save() ([]byte, error) {
 	c := checkpoint{V: checkpointVersion, Blocks: l.Blocks(), Alerts: l.Alerts(), Marks: l.marks,
 		Auto: l.auto, Mode: l.mode, Pruned: l.pruned, Sent: l.ledger.sent,
-		Hits: l.breaker.hits, Vanish: l.breaker.vanished, Stops: l.breaker.stops}
+		Hits: l.breaker.hits, Vanish: l.breaker.vanished, Stops: l.breaker.stops, Guarded: l.breaker.guarded}
 	for k, n := range l.past {
 		c.Past = append(c.Past, pastCount{k.Direction, k.Prefix, n})
 	}
@@ -139,7 +140,7 @@ func Load(cfg Config, b []byte) (*List, error) {
 		l.ledger.drifts[driftKey{d.ACL, d.Direction, d.Prefix}] = d
 	}
 	l.ledger.sent = c.Sent
-	l.breaker = breaker{c.Hits, c.Vanish, c.Stops}
+	l.breaker = breaker{c.Hits, c.Vanish, c.Stops, c.Guarded}
 	l.auto, l.mode, l.pruned = c.Auto, c.Mode, c.Pruned
 	return l, nil
 }

@@ -73,6 +73,9 @@ const (
 	Gone     Kind = "gone"
 	// Marked: everything that the source shows up to Through has been read.
 	Marked Kind = "marked"
+	// GuardSized: so many prefixes are guarded; a guard that is much smaller later is
+	// not believed.
+	GuardSized Kind = "guard"
 	// ModeSet: the ceiling of the mode was set, by a person or by a limit.
 	ModeSet Kind = "mode"
 )
@@ -98,6 +101,7 @@ type Event struct {
 	Through  time.Time    `json:"through,omitzero"`   // marked
 	Mode     policy.Mode  `json:"mode,omitzero"`      // mode
 	ACL      string       `json:"acl,omitempty"`      // mode: of this ACL alone
+	Count    int          `json:"count,omitempty"`    // guard
 }
 
 // Encode gives the event as a record.

@@ -104,6 +104,9 @@ func (l *List) Apply(e Event) error {
 		return l.applyPinned(e)
 	case Undid:
 		return l.applyUndid(e)
+	case GuardSized:
+		l.breaker.guarded = e.Count
+		return nil
 	case Started, Settled:
 		return l.ledger.apply(e)
 	case Gone:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"text/tabwriter"
 	"time"
 
@@ -50,6 +51,7 @@ func runCheck(cmd *cobra.Command, o *options) error {
 	for _, w := range cfg.Warnings {
 		c.add("configuration", "warn", "%s", w)
 	}
+	c.guard(cfg)
 	c.source(ctx, cfg)
 	c.aws(ctx, cfg)
 	if err := cmd.Context().Err(); err != nil {
@@ -83,6 +85,20 @@ func (c *checker) ok(what string, err error, detail string) bool {
 	}
 	c.add(what, "ok", "%s", detail)
 	return true
+}
+
+func (c *checker) guard(cfg *config.Config) {
+	r, err := readRanges(rangesPath(cfg))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.add("guard", "warn", "%s", errNoRanges)
+	case err != nil:
+		c.add("guard", "fail", "%s", err)
+	case time.Since(r.Made) > oldRanges:
+		c.add("guard", "warn", "the address ranges of AWS's services are of %s: selfprotect guard update renews them", r.Made.Format("2006-01-02"))
+	default:
+		c.add("guard", "ok", "%d prefixes of AWS's services (%s)", len(r.Entries), r.Made.Format("2006-01-02"))
+	}
 }
 
 func (c *checker) source(ctx context.Context, cfg *config.Config) {

@@ -44,7 +44,11 @@ func (g *guardian) guarded(ctx context.Context) ([]policy.Guarded, error) {
 		found, err := g.agents(ctx)
 		out, errs = append(out, found...), append(errs, err)
 	}
-	return out, errors.Join(errs...)
+	ranges, err := g.awsRanges()
+	if errors.Is(err, errNoRanges) {
+		err = nil
+	}
+	return append(out, ranges...), errors.Join(append(errs, err)...)
 }
 
 // one guards one address. Loopback is guarded anyway.

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"selfprotect/blocklist"
 	"selfprotect/policy"
 )
 
@@ -76,7 +78,7 @@ func (k *keeper) tell(ctx context.Context, n keeperNews) bool {
 
 // kept takes what the keeper found. What it found before stays guarded when
 // this time it could not look everything up.
-func (l *loop) kept(g keeperNews) {
+func (l *loop) kept(ctx context.Context, g keeperNews) {
 	if !g.guard {
 		l.mend(g.problems)
 		return
@@ -88,6 +90,29 @@ func (l *loop) kept(g keeperNews) {
 	}
 	l.extra = g.entries
 	l.refreshGuard()
+	l.sizeGuard(ctx)
+}
+
+// sizeGuard compares the guard with the last one that was believed. One that has
+// lost more than half of its prefixes is not: nothing is created or replaced until
+// a person sets the mode, which says that it is right.
+func (l *loop) sizeGuard(ctx context.Context) {
+	now, last := len(l.guard.Entries()), l.list.Guarded()
+	l.guardShrunk = ""
+	switch {
+	case 2*now < last && !l.guardAccepted:
+		l.guardShrunk = fmt.Sprintf("the guard has shrunk from %d to %d prefixes", last, now)
+		l.stopAuto(ctx, l.guardShrunk)
+	case l.guardErr == "" && (now > last || 2*now < last) || l.guardAccepted:
+		l.guardAccepted = false
+		l.note(l.record(ctx, func() ([]blocklist.Event, error) {
+			if l.list.Guarded() == now {
+				return nil, nil
+			}
+			return []blocklist.Event{{Kind: blocklist.GuardSized, At: l.now(), Actor: blocklist.EngineActor, Count: now}}, nil
+		}))
+	}
+	l.view.dirty = true
 }
 
 // mend takes what a person must mend, and tells each of it once.

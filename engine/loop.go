@@ -54,6 +54,10 @@ type loop struct {
 	pollBroken bool
 	journal    journalState
 	guardErr   string
+	// guardShrunk says that the guard is not believed; guardAccepted that a person
+	// has said since that it is right.
+	guardShrunk   string
+	guardAccepted bool
 	// guardKnown: the keeper has reported; before that nothing is written.
 	guardKnown bool
 	mending    []Problem // what a person must mend
@@ -110,7 +114,7 @@ func (l *loop) run(ctx context.Context, requests <-chan request, poke <-chan str
 			l.busy = false
 			l.applied(ctx, r)
 		case g := <-l.keeper.found:
-			l.kept(g)
+			l.kept(ctx, g)
 		case r := <-requests:
 			r.reply <- r.do(ctx)
 		case <-poke:

@@ -36,6 +36,9 @@ func (l *loop) problems(t time.Time, s *Snapshot) []Problem {
 		c, _ := l.list.Stopped(acl)
 		add(Fault, c.At, fmt.Sprintf("auto mode stopped itself for %s: %s", acl, clean(c.Reason)), "what alerts name is proposed there; set the mode again when the cause is gone")
 	}
+	if l.guardShrunk != "" {
+		add(Fault, t, l.guardShrunk+"; nothing is created or replaced", "look why; if it is right, set the mode, which confirms it")
+	}
 	if l.guardErr != "" {
 		add(Warning, t, "some addresses that must be guarded could not be looked up: "+l.guardErr, "those that are known stay guarded")
 	}

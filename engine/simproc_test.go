@@ -228,7 +228,7 @@ func (p *simProc) keep(life int) {
 		return
 	}
 	entries, err := p.l.keeper.look(context.Background())
-	p.l.kept(keeperNews{guard: true, entries: entries, err: err})
+	p.l.kept(context.Background(), keeperNews{guard: true, entries: entries, err: err})
 	p.turn()
 	p.w.after(keepEvery, func() { p.keep(life) })
 }

@@ -132,6 +132,9 @@ func (l *loop) workOn(ctx context.Context, a *aclState, t time.Time) bool {
 	if len(plan.Changes) == 0 || !l.mayWrite(a, t) {
 		return false
 	}
+	if l.guardShrunk != "" && plan.Changes[0].Op != firewall.Delete {
+		return false
+	}
 	if t.Sub(a.readAt) > fresh {
 		l.reads.due = t
 		if !l.mayCall(t) {
@@ -446,7 +449,12 @@ func (l *loop) setMode(ctx context.Context, m policy.Mode, actor, reason string)
 	if m < policy.Observe || m > policy.Auto {
 		return fmt.Errorf("there is no such mode")
 	}
-	return l.record(ctx, func() ([]blocklist.Event, error) {
+	err := l.record(ctx, func() ([]blocklist.Event, error) {
 		return []blocklist.Event{{Kind: blocklist.ModeSet, At: l.now(), Actor: actor, Mode: m, Reason: reason}}, nil
 	})
+	if err == nil && l.guardShrunk != "" {
+		l.guardAccepted = true
+		l.sizeGuard(ctx)
+	}
+	return err
 }
