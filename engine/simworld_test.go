@@ -144,6 +144,46 @@ func (s *simSource) Alerts(_ context.Context, since time.Time) iter.Seq2[alert.A
 	}
 }
 
+// simFeed is the source as one process sees it: like the real one it gives what is
+// new, once, and again only what it is told could not be recorded.
+type simFeed struct {
+	*simSource
+	given map[string]int // events given, by alert
+	last  []string       // in the last poll
+}
+
+func (f *simFeed) Resume(known []alert.Alert) {
+	for _, a := range known {
+		if a.Complete {
+			f.given[a.ID] = 1 << 30
+		}
+	}
+}
+
+func (f *simFeed) Again() {
+	for _, id := range f.last {
+		delete(f.given, id)
+	}
+}
+
+func (f *simFeed) Alerts(ctx context.Context, since time.Time) iter.Seq2[alert.Alert, error] {
+	f.last = nil
+	return func(yield func(alert.Alert, error) bool) {
+		for a, err := range f.simSource.Alerts(ctx, since) {
+			if err == nil && f.given[a.ID] >= len(a.Events) {
+				continue
+			}
+			if err == nil {
+				f.given[a.ID] = len(a.Events)
+				f.last = append(f.last, a.ID)
+			}
+			if !yield(a, err) {
+				return
+			}
+		}
+	}
+}
+
 func (w *simWorld) newAlert() {
 	s := w.src
 	s.next++
