@@ -88,10 +88,13 @@ type Candidate struct {
 
 // Wanted gives what should be denied at a time, sorted by ACL, direction, prefix
 // and block. Entries that somebody removed are not wanted until a person says so.
-func (l *List) Wanted(now time.Time) []Candidate {
+func (l *List) Wanted(now time.Time) []Candidate { return l.WantedBy(now, now) }
+
+// WantedBy is Wanted with another time by which blocks expire.
+func (l *List) WantedBy(now, expiry time.Time) []Candidate {
 	var out []Candidate
 	for _, b := range l.blocks {
-		if b.Cover || !b.inForce(now) {
+		if b.Cover || !b.inForce(expiry) {
 			continue
 		}
 		for _, t := range b.Targets {

@@ -184,7 +184,7 @@ func (a *aclState) shows(dir firewall.Direction, number int, p netip.Prefix) boo
 func (l *loop) wanted(a *aclState, t time.Time) []firewall.Candidate {
 	held := l.unsettled(a, t)
 	var out []firewall.Candidate
-	for _, c := range l.list.Wanted(l.expiryTime(t)) {
+	for _, c := range l.list.WantedBy(t, l.expiryTime(t)) {
 		if c.ACL != a.cfg.ID {
 			continue
 		}

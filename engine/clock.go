@@ -33,6 +33,8 @@ type clock struct {
 	// surplus is how much of the time that it shows is not believed; what expires
 	// does so without it.
 	surplus time.Duration
+	// unconfirmed says that this process has not compared it with the source's yet.
+	unconfirmed bool
 	// jumps counts; what was begun before a jump proves nothing after it.
 	jumps int
 }
@@ -129,11 +131,25 @@ func (l *loop) doubtClock(why string, surplus time.Duration) {
 	l.clock.doubt = why
 }
 
-// expiryTime is the time by which blocks expire.
-func (l *loop) expiryTime(t time.Time) time.Time { return t.Add(-l.clock.surplus) }
+// confirmWithin is how long a new process waits for the source before it believes
+// its clock.
+const confirmWithin = 10 * time.Minute
+
+// expiryTime is the time by which blocks expire. In a process that has just begun
+// none does before the source has confirmed the clock.
+func (l *loop) expiryTime(t time.Time) time.Time {
+	if l.clock.unconfirmed && t.Sub(l.startedAt) < confirmWithin {
+		return time.Time{}
+	}
+	return t.Add(-l.clock.surplus)
+}
 
 // confirmClock compares our clock with the source's after a poll that succeeded.
 func (l *loop) confirmClock() {
+	if l.clock.unconfirmed {
+		l.clock.unconfirmed = false
+		l.replan()
+	}
 	switch by := l.source.ClockOffset; {
 	case by.Abs() > maxJump:
 		l.doubtClock(fmt.Sprintf("the clock is %s off the alert source's", by.Abs().Round(time.Second)), -by)

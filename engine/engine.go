@@ -67,6 +67,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 			l.clock.ahead = latest(l.clock.ahead, w.At)
 		}
 	}
+	l.clock.unconfirmed = true
 	l.runID = fmt.Sprintf("%s/%d", cfg.Holder, l.seq)
 	if r, ok := cfg.Source.(Resumer); ok {
 		r.Resume(l.known())

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -44,8 +45,7 @@ func (w *simWorld) invariants() {
 	if w.failed || w.log.Len() == w.read {
 		return
 	}
-	recs := w.log.Records()
-	for _, rec := range recs[w.read:] {
+	for _, rec := range w.log.Since(w.read) {
 		w.read++
 		w.trace.Write(rec)
 		if w.verbose {
@@ -168,6 +168,9 @@ func (w *simWorld) atRest() {
 		}
 		if p.l.acls[0].held {
 			leader = p
+		}
+		if err := p.l.catchUp(context.Background()); err != nil {
+			w.fail("%s cannot read the journal: %v", p.name, err)
 		}
 		want, _ := w.shadow.Save()
 		got, _ := p.l.list.Save()

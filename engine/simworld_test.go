@@ -339,6 +339,9 @@ func (w *simWorld) chaos(d time.Duration) {
 func (w *simWorld) happen() {
 	o := w.odds
 	total := o.alerts + o.decisions + o.edits + o.storm
+	if w.chance(0.01) {
+		w.runs[w.rng.IntN(len(w.runs))].stop()
+	}
 	switch n := w.rng.IntN(4 * total); {
 	case n < 3*o.alerts:
 		w.newAlert()

@@ -109,6 +109,11 @@ func (p *planner) usedNumbers(dir Direction) map[int]bool {
 			used[n] = true
 		}
 	}
+	for _, o := range p.lim.Owned { // what this read does not show may be there
+		if o.Direction == dir {
+			used[o.Number] = true
+		}
+	}
 	return used
 }
 

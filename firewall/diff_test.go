@@ -196,3 +196,15 @@ func TestDiffIsRepeatable(t *testing.T) {
 		}
 	}
 }
+
+// TestOursIsNotWrittenTwice: a read that lags may lack an entry of ours that
+// another process has seen; its number is not taken for anything.
+func TestOursIsNotWrittenTwice(t *testing.T) {
+	p := netip.MustParsePrefix("203.0.113.7/32")
+	lim := Limits{Guard: func(netip.Prefix) error { return nil }, Owned: []Owned{{Direction: Egress, Number: 1, Prefixes: []netip.Prefix{p}}}}
+	for _, c := range Diff(ACL{ID: "acl-1"}, []Candidate{{Direction: Egress, Prefix: p, Weight: 1, Ref: "x"}}, lim).Changes {
+		if c.Number == 1 {
+			t.Errorf("%s", c)
+		}
+	}
+}

@@ -85,11 +85,14 @@ func (m *Memory) Len() int {
 }
 
 // Records gives a copy of all payloads.
-func (m *Memory) Records() [][]byte {
+func (m *Memory) Records() [][]byte { return m.Since(0) }
+
+// Since gives a copy of the payloads after record n.
+func (m *Memory) Since(n int) [][]byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all [][]byte
-	for _, r := range m.recs {
+	for _, r := range m.recs[n:] {
 		all = append(all, slices.Clone(r.Payload))
 	}
 	return all
