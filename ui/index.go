@@ -251,10 +251,10 @@ func (m *Model) alertTarget(a *engine.AlertRow) *target {
 
 func (m *Model) blockTarget(id blocklist.ID) *target {
 	if p := m.ix.proposals[id]; p != nil {
-		return &target{block: id, digest: p.Digest, cidr: p.Prefix.String(), state: blocklist.Pending}
+		return &target{block: id, digest: p.Digest, cidr: p.Prefix.String(), state: blocklist.Pending, decided: p.Before != nil}
 	}
 	if b := m.ix.blocks[id]; b != nil {
-		return &target{block: id, cidr: b.Prefix.String(), state: b.State, drifted: m.ix.drifted[id], pinned: b.Pinned, cover: b.Cover}
+		return &target{block: id, cidr: b.Prefix.String(), state: b.State, drifted: m.ix.drifted[id], pinned: b.Pinned, cover: b.Cover, decided: b.Before != nil}
 	}
 	return nil
 }

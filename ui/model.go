@@ -93,6 +93,7 @@ type target struct {
 	drifted bool
 	pinned  bool
 	cover   bool // a grant to widen
+	decided bool // its last decision can be taken back
 }
 
 type toast struct {

@@ -17,7 +17,7 @@ type undoMsg struct {
 	err  error
 }
 
-func (m *Model) onDecided() bool { return m.drawn.target != nil }
+func (m *Model) onDecided() bool { return m.drawn.target != nil && m.drawn.target.decided }
 
 // undo asks what taking back the last decision about the highlighted row would
 // do; the answer opens the question.
