@@ -40,7 +40,6 @@ var allCanaries = []canary{
 	{"what could not be recorded is not read again", "engine/poll.go", "broken && ok {", "broken && ok && false {", 3},
 	{"the clock is believed", "engine/clock.go", "	case by.Abs() > maxJump:\n		c.anchor", "	case by.Abs() > maxJump && by > 1000*time.Hour:\n		c.anchor", 3},
 	{"auto mode does not stay stopped", "engine/work.go", "	ceiling := l.list.Ceiling().Mode\n", "	ceiling := policy.Auto\n", 1},
-	{"auto mode has no limit", "engine/breaker.go", "	lim, list := g.loop.cfg.Limits, g.loop.list\n", "	lim, list := AutoLimits{PerMinute: 1e6, PerHour: 1e6, Overall: 1e6}, g.loop.list\n", 0},
 	{"absence is kept for the next entry", "engine/acl.go", "if !known || !slices.Equal(g.prefixes, o.Prefixes) {", "if !known {", 4},
 	{"what others made is ours", "firewall/diff.go", "func (l Limits) owns(e Entry) bool {\n", "func (l Limits) owns(e Entry) bool {\n	if e.Deny && !e.Default() {\n		return true\n	}\n", 0},
 	{"a pin weighs nothing", "firewall/list.go", "	if c.Pinned {\n		w += onePin\n	}", "", 0},
