@@ -145,15 +145,22 @@ func watch(t *testing.T, v *victim, w, h int, env string) (string, []string) {
 	tmux("set-option", "-g", "remain-on-exit", "on")
 	tmux("pipe-pane", "-t", "x", "-o", "cat > "+raw)
 	tmux("respawn-pane", "-k", "-t", "x", strings.Join(run, " "))
+	for end := time.Now().Add(30 * time.Second); ; { // until alerts are shown
+		shown := tmux("capture-pane", "-p", "-t", "x")
+		if strings.Contains(shown, "203.0.113.") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nothing is shown:\n%s", shown)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	var screens []string
-	for _, key := range []string{"", "", "j", "j", "2", "j", "m", "Escape", "3", "4", "k", "1", "G", "tab", "j", "?", "Escape", "!", "Escape", "/", "x", "Escape"} {
+	for _, key := range []string{"", "j", "j", "2", "j", "m", "Escape", "3", "4", "k", "1", "G", "tab", "j", "?", "Escape", "!", "Escape", "/", "x", "Escape"} {
 		if key != "" {
 			tmux("send-keys", "-t", "x", key)
 		}
 		time.Sleep(400 * time.Millisecond)
-		if key == "" {
-			time.Sleep(1200 * time.Millisecond)
-		}
 		screens = append(screens, tmux("capture-pane", "-p", "-t", "x"))
 	}
 	tmux("send-keys", "-t", "x", "C-c")
@@ -173,7 +180,7 @@ func checkScreen(t *testing.T, i int, s string, w, h int) {
 	if len(lines) > h {
 		t.Errorf("screen %d has %d lines", i, len(lines))
 	}
-	if i > 1 && !strings.HasPrefix(strings.TrimSpace(lines[0]), "selfprotect") {
+	if !strings.HasPrefix(strings.TrimSpace(lines[0]), "selfprotect") {
 		t.Errorf("screen %d begins with %q", i, lines[0])
 	}
 	for n, l := range lines {
