@@ -94,7 +94,7 @@ func (w mortalWall) Do(ctx context.Context, acl string, c firewall.Change) error
 }
 
 func (w mortalWall) mustBeStarted(c firewall.Change) {
-	for _, r := range slices.Backward(w.log.Since(max(0, w.log.Len()-64))) {
+	for _, r := range slices.Backward(w.log.Since(max(0, w.log.Len()-2000))) {
 		e, err := blocklist.Decode(r)
 		if err == nil && e.Kind == blocklist.Started {
 			if e.Write.Number != c.Number || e.Write.Prefix != c.Prefix || e.Write.Op != c.Op.Verb() {
