@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,9 +19,10 @@ import (
 func TestShrunkenGuardStopsCreates(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
-		entries := 100
+		var entries atomic.Int64 // read by the keeper's goroutine
+		entries.Store(100)
 		r.cfg.Guarded = func(context.Context) (out []policy.Guarded, _ error) {
-			for i := range entries {
+			for i := range entries.Load() {
 				out = append(out, policy.Guarded{Prefix: netip.MustParsePrefix(fmt.Sprintf("203.1.%d.0/24", i)), Why: "a service"})
 			}
 			return out, nil
@@ -28,7 +30,7 @@ func TestShrunkenGuardStopsCreates(t *testing.T) {
 		r.start()
 		r.src.add(outbound("a1", "203.0.113.7"), outbound("a2", "203.0.113.9"))
 		r.wait(time.Minute)
-		entries = 10
+		entries.Store(10)
 		for range 2 {
 			r.wait(11 * time.Minute)
 			if s := r.snap(); !s.Stopped || !slices.ContainsFunc(s.Problems, func(p Problem) bool { return strings.Contains(p.Text, "the guard has shrunk") }) {
@@ -63,12 +65,17 @@ func TestShrunkenGuardStopsCreates(t *testing.T) {
 func TestGrownGuardRemovesTheBlock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
-		var grown []policy.Guarded
-		r.cfg.Guarded = func(context.Context) ([]policy.Guarded, error) { return grown, nil }
+		var grown atomic.Bool // read by the keeper's goroutine
+		r.cfg.Guarded = func(context.Context) (out []policy.Guarded, _ error) {
+			if grown.Load() {
+				out = []policy.Guarded{{Prefix: netip.MustParsePrefix("203.0.113.7/32"), Why: "our own now"}}
+			}
+			return out, nil
+		}
 		r.start()
 		r.src.add(outbound("a1", "203.0.113.6", "203.0.113.7", "203.0.113.99")) // the first two are one entry
 		r.wait(time.Minute)
-		grown = []policy.Guarded{{Prefix: netip.MustParsePrefix("203.0.113.7/32"), Why: "our own now"}}
+		grown.Store(true)
 		r.wait(12 * time.Minute)
 		r.wantOurs("203.0.113.6/32", "203.0.113.99/32")
 		b := r.block("203.0.113.7/32")
