@@ -20,6 +20,7 @@ type options struct {
 	headless bool
 	json     bool
 	readOnly bool
+	noPoll   bool // a command that only decides something leaves alerts to those that act on them
 	forTime  time.Duration
 	title    string // of the window; such as demo
 	notice   string // one line below the header

@@ -13,7 +13,6 @@ import (
 	"selfprotect/blocklist"
 	"selfprotect/config"
 	"selfprotect/engine"
-	"selfprotect/policy"
 )
 
 // undoTimeout bounds an undo: one read of each ACL, and the writes that follow.
@@ -63,10 +62,7 @@ it out; otherwise this command does.`,
 func (o *undoOptions) undo(cmd *cobra.Command, cfg *config.Config) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), undoTimeout)
 	defer cancel()
-	cfg.Mode = policy.Observe // this command decides nothing else
-	for i := range cfg.Watches {
-		cfg.Watches[i].Mode = policy.Observe
-	}
+	o.noPoll = true // this command decides nothing else
 	p, err := build(ctx, cfg, o.options, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

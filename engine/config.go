@@ -147,6 +147,9 @@ type Config struct {
 	// Holder names this process in leases and for other operators: user@host:pid.
 	Holder   string
 	ReadOnly bool // never write to AWS, never take a lease
+	// NoPoll: the source is never asked. For a command that only decides something:
+	// an alert that it recorded would be no news any more to a process that acts on it.
+	NoPoll bool
 
 	// Now is the wall clock; nil: the machine's.
 	Now func() time.Time

@@ -132,6 +132,30 @@ func TestObserveWritesNothing(t *testing.T) {
 	})
 }
 
+// TestNoPollLeavesAlertsAlone: a command that decides something must not take an
+// alert away from the process that acts on it.
+func TestNoPollLeavesAlertsAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, policy.Review)
+		r.src.add(outbound("a1", "203.0.113.7"))
+		r.cfg.NoPoll = true
+		r.start()
+		s := r.wait(time.Minute)
+		r.eng.Poll()
+		r.wait(time.Minute)
+		r.stop()
+		if len(r.src.polls) > 0 || s.ACLs[0].ReadAt.IsZero() {
+			t.Errorf("%d polls, ACL read at %s", len(r.src.polls), s.ACLs[0].ReadAt)
+		}
+		r.cfg.NoPoll = false
+		r.start()
+		if s := r.wait(time.Minute); len(s.Proposals) != 1 {
+			t.Errorf("%d proposals", len(s.Proposals))
+		}
+		r.stop()
+	})
+}
+
 func TestExpiryRemovesTheEntry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)

@@ -128,7 +128,9 @@ func (l *loop) run(ctx context.Context, requests <-chan request, poke <-chan str
 // begin makes everything due.
 func (l *loop) begin() {
 	l.tick = l.now()
-	l.source.NextPoll = l.tick
+	if !l.cfg.NoPoll {
+		l.source.NextPoll = l.tick
+	}
 	l.refreshModes()
 }
 
@@ -156,7 +158,7 @@ func (l *loop) nextWake(t time.Time) time.Time {
 			l.publish(t)
 		}
 	}
-	if !l.source.Polling {
+	if !l.source.Polling && !l.cfg.NoPoll {
 		wake = earlier(wake, l.source.NextPoll)
 	}
 	if !l.busy {

@@ -85,7 +85,7 @@ func (p *poller) send(ctx context.Context, it pollItem) bool {
 
 // startPoll begins a poll when it is time.
 func (l *loop) startPoll(t time.Time) {
-	if l.source.Polling || t.Before(l.source.NextPoll) {
+	if l.cfg.NoPoll || l.source.Polling || t.Before(l.source.NextPoll) {
 		return
 	}
 	since := l.list.Mark(l.cfg.SourceName)
@@ -103,7 +103,7 @@ func (l *loop) startPoll(t time.Time) {
 // pollNow makes the next poll and the next read due.
 func (l *loop) pollNow() {
 	t := l.now()
-	if !l.source.Polling && l.failures == 0 {
+	if !l.source.Polling && l.failures == 0 && !l.cfg.NoPoll {
 		l.source.NextPoll = t
 	}
 	l.reads.due = t
