@@ -254,14 +254,7 @@ func (m *Model) footer() string {
 		}
 		right = []seg{{p, " " + cut(m.toast.text, m.w*3/5) + " "}}
 	}
-	var left []seg
-	for _, b := range bindings() {
-		if b.short == "" || b.when != nil && !b.when(m) {
-			continue
-		}
-		left = append(left, seg{m.th.key, " " + b.keys[0]}, seg{m.th.dim, " " + b.short + " "})
-	}
-	return spread(m.w, left, right)
+	return spread(m.w, m.hints(), right)
 }
 
 func (m *Model) windowTitle() string {
@@ -327,31 +320,6 @@ func (m *Model) rule(w int, title string, focus bool, right string) string {
 		segs = append(segs, seg{m.th.rule, strings.Repeat(m.gl.rule, left)})
 	}
 	return spread(w, segs, end)
-}
-
-func (m *Model) helpLines() []string {
-	var out []string
-	group := ""
-	for _, b := range bindings() {
-		if b.group != group {
-			group = b.group
-			out = append(out, line(m.w, seg{m.th.bold, "  " + group}))
-		}
-		out = append(out, line(m.w, seg{m.th.key, "    " + fit(strings.Join(b.keys, ", "), 16)}, seg{m.th.plain, b.help}))
-	}
-	row := func(k, v string) {
-		out = append(out, line(m.w, seg{m.th.dim, "    " + fit(k, 16)}, seg{m.th.plain, clean(v)}))
-	}
-	out = append(out, line(m.w, seg{m.th.bold, "  signs"}))
-	row(m.gl.ours, "ours: written by this program, or blocked")
-	row(m.gl.foreign, "foreign: made by somebody else, never touched")
-	row(m.gl.pending, "waits for a decision or for a write")
-	row(m.gl.refused, "refused by the guard, or without effect")
-	out = append(out, line(m.w, seg{m.th.bold, "  files"}))
-	row("journal", m.cfg.JournalPath)
-	row("log", m.cfg.LogPath)
-	row("you", m.cfg.Actor)
-	return out
 }
 
 func (m *Model) problemLines() []string {

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -12,53 +11,83 @@ import (
 	"selfprotect/policy"
 )
 
-// binding is one thing that a key does. The help and the last line are made from
-// these, so they are always true.
-type binding struct {
-	keys  []string
-	short string // on the last line
-	help  string
-	group string
-	// when says whether it is possible now; nil is always.
-	when func(*Model) bool
-	do   func(*Model) tea.Cmd
+// bindings is the key map as it comes, in the order of the help.
+func bindings() []binding {
+	return slices.Concat(
+		decideKeys(),
+		listKeys(),
+		lookKeys(),
+		moveKeys(),
+		programKeys(),
+	)
 }
 
-// bindings is the key map.
-func bindings() []binding {
+func decideKeys() []binding {
+	const group = "decide"
 	return []binding{
-		{[]string{"a"}, "approve", "approve the highlighted proposal: it is blocked as shown", "decide", (*Model).onProposal, (*Model).approve},
-		{[]string{"d"}, "deny", "deny the highlighted proposal", "decide", (*Model).onProposal, (*Model).deny},
-		{[]string{"u"}, "unblock", "unblock the highlighted block (asks first)", "decide", (*Model).onActive, (*Model).revoke},
-		{[]string{"r"}, "restore", "write back an entry that somebody removed (asks first)", "decide", (*Model).onDrift, (*Model).restore},
-		{[]string{"P"}, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire", "decide", (*Model).onPinnable, (*Model).pin},
-		{[]string{"U"}, "undo", "take back the last decision about the highlighted row (shows the effect, asks first)", "decide", (*Model).onDecided, (*Model).undo},
-		{[]string{"m"}, "mode", "change the mode; auto needs the typed word", "decide", nil, (*Model).openMode},
+		{"approve", []string{"a"}, group, "approve", "approve the highlighted proposal: it is blocked as shown",
+			only((*Model).onProposal, "nothing to approve on this row"), (*Model).approve},
+		{"deny", []string{"d"}, group, "deny", "deny the highlighted proposal",
+			only((*Model).onProposal, "nothing to deny on this row"), (*Model).deny},
+		{"unblock", []string{"u"}, group, "unblock", "unblock the highlighted block (asks first)",
+			only((*Model).onActive, "nothing to unblock on this row"), (*Model).revoke},
+		{"restore", []string{"r"}, group, "restore", "write back an entry that somebody removed (asks first)",
+			only((*Model).onDrift, "nothing to restore on this row"), (*Model).restore},
+		{"pin", []string{"P"}, group, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire",
+			only((*Model).onPinnable, "nothing to pin on this row"), (*Model).pin},
+		{"undo", []string{"U"}, group, "undo", "take back the last decision about the highlighted row (shows the effect, asks first)",
+			only((*Model).onDecided, "nothing to undo on this row"), (*Model).undo},
+		{"mode", []string{"m"}, group, "mode", "change the mode; auto needs the typed word", nil, (*Model).openMode},
+	}
+}
 
-		{[]string{"1"}, "", "alerts", "look", nil, func(m *Model) tea.Cmd { return m.open(tabAlerts) }},
-		{[]string{"2"}, "", "proposals", "look", nil, func(m *Model) tea.Cmd { return m.open(tabProposals) }},
-		{[]string{"3"}, "", "blocks", "look", nil, func(m *Model) tea.Cmd { return m.open(tabBlocks) }},
-		{[]string{"4"}, "", "log of what was decided and done", "look", nil, func(m *Model) tea.Cmd { return m.open(tabLog) }},
-		{[]string{"tab"}, "pane", "move between list, network ACL and detail", "look", nil, func(m *Model) tea.Cmd { m.pane = (m.pane + 1) % paneCount; return nil }},
-		{[]string{"shift+tab"}, "", "the same backwards", "look", nil, func(m *Model) tea.Cmd { m.pane = (m.pane + paneCount - 1) % paneCount; return nil }},
-		{[]string{"]"}, "", "next network ACL", "look", nil, func(m *Model) tea.Cmd { return m.nextACL(1) }},
-		{[]string{"["}, "", "previous network ACL", "look", nil, func(m *Model) tea.Cmd { return m.nextACL(-1) }},
-		{[]string{"/"}, "filter", "show only rows that contain a text", "look", nil, func(m *Model) tea.Cmd { m.filtering = true; return nil }},
-		{[]string{"esc"}, "", "clear the filter, go back to the list", "look", nil, (*Model).escape},
-		{[]string{"p"}, "pause", "freeze the view; data keeps coming", "look", nil, (*Model).pause},
-		{[]string{"!"}, "", "what is wrong now", "look", nil, func(m *Model) tea.Cmd { m.overlay = overlayProblems; return nil }},
-		{[]string{"R"}, "", "poll and read the network ACLs now", "look", nil, func(m *Model) tea.Cmd { m.cfg.Console.Poll(); m.say("asked for a poll", false); return nil }},
+func listKeys() []binding {
+	const group = "look"
+	open := func(t tab) func(*Model) tea.Cmd { return func(m *Model) tea.Cmd { return m.open(t) } }
+	return []binding{
+		{"alerts", []string{"1"}, group, "", "alerts", nil, open(tabAlerts)},
+		{"proposals", []string{"2"}, group, "", "proposals", nil, open(tabProposals)},
+		{"blocks", []string{"3"}, group, "", "blocks", nil, open(tabBlocks)},
+		{"log", []string{"4"}, group, "", "log of what was decided and done", nil, open(tabLog)},
+	}
+}
 
-		{[]string{"j", "down"}, "", "down", "move", nil, func(m *Model) tea.Cmd { return m.move(1) }},
-		{[]string{"k", "up"}, "", "up", "move", nil, func(m *Model) tea.Cmd { return m.move(-1) }},
-		{[]string{"pgdown", "ctrl+d"}, "", "page down", "move", nil, func(m *Model) tea.Cmd { return m.move(m.page()) }},
-		{[]string{"pgup", "ctrl+u"}, "", "page up", "move", nil, func(m *Model) tea.Cmd { return m.move(-m.page()) }},
-		{[]string{"g", "home"}, "", "to the top; alerts, blocks and log then follow the newest", "move", nil, (*Model).first},
-		{[]string{"G", "end"}, "", "to the end", "move", nil, func(m *Model) tea.Cmd { return m.move(1 << 30) }},
+func lookKeys() []binding {
+	const group = "look"
+	return []binding{
+		{"next-pane", []string{"tab"}, group, "pane", "move between list, network ACL and detail", nil,
+			func(m *Model) tea.Cmd { m.pane = (m.pane + 1) % paneCount; return nil }},
+		{"previous-pane", []string{"shift+tab"}, group, "", "the same backwards", nil,
+			func(m *Model) tea.Cmd { m.pane = (m.pane + paneCount - 1) % paneCount; return nil }},
+		{"next-acl", []string{"]"}, group, "", "next network ACL", nil, func(m *Model) tea.Cmd { return m.nextACL(1) }},
+		{"previous-acl", []string{"["}, group, "", "previous network ACL", nil, func(m *Model) tea.Cmd { return m.nextACL(-1) }},
+		{"filter", []string{"/"}, group, "filter", "show only rows that contain a text", nil, func(m *Model) tea.Cmd { m.filtering = true; return nil }},
+		{"back", []string{"esc"}, group, "", "clear the filter, go back to the list", nil, (*Model).escape},
+		{"pause", []string{"p"}, group, "pause", "freeze the view; data keeps coming", nil, (*Model).pause},
+		{"problems", []string{"!"}, group, "", "what is wrong now", nil, func(m *Model) tea.Cmd { m.overlay = overlayProblems; return nil }},
+		{"poll", []string{"R"}, group, "", "poll and read the network ACLs now", nil,
+			func(m *Model) tea.Cmd { m.cfg.Console.Poll(); m.say("asked for a poll", false); return nil }},
+	}
+}
 
-		{[]string{"?"}, "help", "this help", "program", nil, func(m *Model) tea.Cmd { m.overlay = overlayHelp; return nil }},
-		{[]string{"q"}, "quit", "quit; blocks stay as they are", "program", nil, (*Model).quit},
-		{[]string{"ctrl+c"}, "", "quit at once", "program", nil, func(*Model) tea.Cmd { return tea.Quit }},
+func moveKeys() []binding {
+	const group = "move"
+	return []binding{
+		{"down", []string{"j", "down"}, group, "", "down", nil, func(m *Model) tea.Cmd { return m.move(1) }},
+		{"up", []string{"k", "up"}, group, "", "up", nil, func(m *Model) tea.Cmd { return m.move(-1) }},
+		{"page-down", []string{"pgdown", "ctrl+d"}, group, "", "page down", nil, func(m *Model) tea.Cmd { return m.move(m.page()) }},
+		{"page-up", []string{"pgup", "ctrl+u"}, group, "", "page up", nil, func(m *Model) tea.Cmd { return m.move(-m.page()) }},
+		{"top", []string{"g", "home"}, group, "", "to the top; alerts, blocks and log then follow the newest", nil, (*Model).first},
+		{"bottom", []string{"G", "end"}, group, "", "to the end", nil, func(m *Model) tea.Cmd { return m.move(1 << 30) }},
+	}
+}
+
+func programKeys() []binding {
+	const group = "program"
+	return []binding{
+		{"help", []string{"?"}, group, "help", "this help", nil, func(m *Model) tea.Cmd { m.overlay = overlayHelp; return nil }},
+		{"quit", []string{"q"}, group, "quit", "quit; blocks stay as they are", nil, (*Model).quit},
+		{"quit-now", []string{"ctrl+c"}, group, "", "quit at once", nil, func(*Model) tea.Cmd { return tea.Quit }},
 	}
 }
 
@@ -75,17 +104,7 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	case m.overlay != overlayNone:
 		return m.overlayKey(name)
 	}
-	for _, b := range bindings() {
-		if !slices.Contains(b.keys, name) {
-			continue
-		}
-		if b.when != nil && !b.when(m) {
-			m.say(fmt.Sprintf("%s: nothing to %s on this row", name, b.short), true)
-			return nil
-		}
-		return b.do(m)
-	}
-	return nil
+	return m.press(name)
 }
 
 func (m *Model) onProposal() bool {

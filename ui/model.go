@@ -47,6 +47,7 @@ type Model struct {
 	th   theme
 	gl   glyphs
 	dark bool
+	keys *keymap
 
 	w, h int
 	now  time.Time
@@ -62,6 +63,7 @@ type Model struct {
 
 	filter    string
 	filtering bool
+	prefix    string // the first key of a sequence, while the second is awaited
 	paused    bool
 	dialog    *dialog
 	overlay   overlay
@@ -131,7 +133,7 @@ func New(cfg Config) *Model {
 	if cfg.Location == nil {
 		cfg.Location = time.Local
 	}
-	m := &Model{cfg: cfg, dark: true, gl: newGlyphs(cfg.ASCII), now: cfg.Now(), deciding: map[blocklist.ID]bool{}, ix: newIndex(nil)}
+	m := &Model{cfg: cfg, dark: true, gl: newGlyphs(cfg.ASCII), now: cfg.Now(), deciding: map[blocklist.ID]bool{}, ix: newIndex(nil), keys: newKeymap(bindings(), cfg.Keys)}
 	m.lists[tabAlerts].follow = true
 	m.lists[tabLog].follow = true
 	m.lists[tabBlocks].follow = true

@@ -44,6 +44,8 @@ type Config struct {
 	// LogPath and JournalPath are shown in the help.
 	LogPath, JournalPath string
 	Notice               string // one line that is shown while nothing is wrong
+	// Keys are the operator's own keys for actions, which win over the default ones.
+	Keys map[string][]string
 }
 
 // NoColor says whether the environment asks for no colour: NO_COLOR with any
