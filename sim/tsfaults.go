@@ -27,7 +27,9 @@ type ThreatStackFaults struct {
 	// [RequestCounts]. None: all of them.
 	Endpoints []string `json:"endpoints,omitempty"`
 
-	Error        Chance `json:"error,omitzero"`         // ErrorStatus with a JSON body
+	Error        Chance `json:"error,omitzero"`         // ErrorStatus with a JSON body; nothing happened
+	ErrorApplied Chance `json:"error_applied,omitzero"` // the same after the effect
+	Lost         Chance `json:"lost,omitzero"`          // connection broken after the effect, before the answer
 	ErrorStatus  int    `json:"error_status,omitempty"` // 500
 	TooMany      Chance `json:"too_many,omitzero"`      // 429, whatever is left of the budget
 	Reset        Chance `json:"reset,omitzero"`         // connection broken before the answer
@@ -35,8 +37,10 @@ type ThreatStackFaults struct {
 	Truncate     Chance `json:"truncate,omitzero"`      // half a JSON text, in a complete answer
 	HTML         Chance `json:"html,omitzero"`          // 200 with a page, as proxies do
 	Unauthorized Chance `json:"unauthorized,omitzero"`  // 401 for a good request
-	// Forbidden answers 403 to every request, as for a user without access.
+	// Forbidden answers 403 to every request, as for a user without access,
+	// ReadOnly to every write, as for a user with the role Reader.
 	Forbidden bool          `json:"forbidden,omitempty"`
+	ReadOnly  bool          `json:"read_only,omitempty"`
 	Latency   time.Duration `json:"latency,omitempty"`
 
 	// Of the signatures.
@@ -94,6 +98,8 @@ const (
 	truncateBody
 	htmlBody
 	unauthorized
+	serverErrorApplied
+	lostAnswer
 )
 
 // draw decides what goes wrong with a request, the first fault that strikes.
@@ -108,6 +114,7 @@ func (s *ThreatStack) draw(endpoint string) mishap {
 	}{
 		{&f.Error, serverError}, {&f.TooMany, tooMany}, {&f.Reset, resetConnection}, {&f.Abort, abortBody},
 		{&f.Truncate, truncateBody}, {&f.HTML, htmlBody}, {&f.Unauthorized, unauthorized},
+		{&f.ErrorApplied, serverErrorApplied}, {&f.Lost, lostAnswer},
 	}
 	for _, c := range chances {
 		if c.chance.strikes(s.rng) {

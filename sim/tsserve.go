@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,6 +47,13 @@ func (s *ThreatStack) endpoint(pattern string, h func(*http.Request, exchange) r
 		s.mu.Unlock()
 		if err != nil {
 			panic(fmt.Errorf("marshal an answer: %w", err)) // a Raw that is no JSON
+		}
+		switch x.mishap {
+		case lostAnswer:
+			panic(http.ErrAbortHandler)
+		case serverErrorApplied:
+			s.sendReply(w, x, x.faults.failure())
+			return
 		}
 		s.send(w, x, out.status, body)
 	})
@@ -124,19 +132,21 @@ func (s *ThreatStack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *ThreatStack) serve(w http.ResponseWriter, r *http.Request, x exchange) {
 	switch {
 	case x.mishap == serverError:
-		status := x.faults.ErrorStatus
-		if status == 0 {
-			status = http.StatusInternalServerError
-		}
-		s.sendReply(w, x, reply{status, map[string]any{"status": "error", "message": http.StatusText(status)}})
+		s.sendReply(w, x, x.faults.failure())
 	case x.mishap == htmlBody:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html><title>Please wait</title><p>One moment.</p>\n")
-	case x.faults.Forbidden:
+	case x.faults.Forbidden, x.faults.ReadOnly && r.Method != http.MethodGet:
 		s.sendReply(w, x, refusal(http.StatusForbidden, "Forbidden"))
 	default:
 		s.mux.ServeHTTP(w, r)
 	}
+}
+
+// failure is the answer of a server that fails.
+func (f ThreatStackFaults) failure() reply {
+	status := cmp.Or(f.ErrorStatus, http.StatusInternalServerError)
+	return reply{status, map[string]any{"status": "error", "message": http.StatusText(status)}}
 }
 
 func (s *ThreatStack) unauthorized(w http.ResponseWriter, x exchange, problem string, now time.Time) {

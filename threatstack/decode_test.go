@@ -220,7 +220,7 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		_, _ = decodeAgent(b)
-		_, _ = decodeRule(b, "set", "id")
+		_, _ = decodeRule("find rule", b, "set", "id")
 		_ = serverText(b)
 	})
 }
@@ -235,6 +235,8 @@ func TestRuleAndAgents(t *testing.T) {
 		r, err := c.Rule(context.Background(), testRule)
 		want := Rule{ID: testRule, RulesetID: "rs1", Name: "WAN", Title: "to {{dst_ip}}", Severity: 3, Enabled: true,
 			Aggregates: []string{"dst_ip", "exe", "user"}, Window: 24 * time.Hour}
+		want.Spec = RuleSpec{Name: "WAN", Title: "to {{dst_ip}}", Severity: 3, Enabled: true, Aggregates: want.Aggregates, Window: want.Window}
+		r.raw = nil
 		if err != nil || !reflect.DeepEqual(r, want) || s.count() != 2 {
 			t.Errorf("%+v, %v, %d requests", r, err, s.count())
 		}

@@ -69,11 +69,12 @@ func payloadHash(contentType string, body []byte) string {
 }
 
 // sign gives the Authorization header for one attempt, and the artifacts that
-// the answer's signature refers to. The nonce is fresh.
-func (c *credentials) sign(now time.Time, method string, u *url.URL) (string, artifacts) {
+// the answer's signature refers to. The nonce is fresh. hash is that of the
+// payload, "" when there is none.
+func (c *credentials) sign(now time.Time, method string, u *url.URL, hash string) (string, artifacts) {
 	a := artifacts{
 		ts: strconv.FormatInt(now.Unix(), 10), nonce: rand.Text(),
-		method: method, resource: u.RequestURI(), ext: c.ext,
+		method: method, resource: u.RequestURI(), hash: hash, ext: c.ext,
 	}
 	a.host, a.port = hostPort(u)
 	return c.header(a), a

@@ -95,11 +95,11 @@ func TestSignCoversWhatIsSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, a := c.sign(time.Unix(1700000000, 0), "GET", u)
+		_, a := c.sign(time.Unix(1700000000, 0), "GET", u, "")
 		if got := a.resource + " " + a.host + " " + a.port; got != want {
 			t.Errorf("%s signs %q, want %q", raw, got, want)
 		}
-		if _, b := c.sign(time.Unix(1700000000, 0), "GET", u); a.nonce == b.nonce {
+		if _, b := c.sign(time.Unix(1700000000, 0), "GET", u, ""); a.nonce == b.nonce {
 			t.Error("a nonce came twice")
 		}
 	}

@@ -2,6 +2,7 @@ package threatstack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -44,34 +45,50 @@ func newTransport(timeout time.Duration) http.RoundTripper {
 	}
 }
 
-// call is one question to the API. It is the RoundTripper under the retries, so
+// call is one request to the API. It is the RoundTripper under the retries, so
 // that each attempt is signed afresh, counted, and checked before it counts as
-// an answer.
+// an answer. A request with a body is a write: it is sent once, and again only
+// when the service has refused it for our clock.
 type call struct {
-	c    *Client
-	op   string
-	prio priority
-	json bool // a good answer is one JSON object
+	c      *Client
+	op     string
+	prio   priority
+	json   bool   // a good answer is one JSON object
+	method string // "": GET
+	body   []byte // JSON; nil for none
 }
+
+// good says whether a status is that of a request which was carried out.
+func (k *call) good(status int) bool {
+	return status == http.StatusOK || k.body != nil && (status == http.StatusCreated || status == http.StatusAccepted || status == http.StatusNoContent)
+}
+
+// jsonType is the content type of every body.
+const jsonType = "application/json"
 
 // errDamaged marks a body that did not arrive whole; it is asked for again.
 var errDamaged = errors.New("damaged")
 
 // do sends the request and gives the status and the body.
 func (k *call) do(ctx context.Context, target string) (status int, header http.Header, body []byte, err error) {
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := retryablehttp.NewRequestWithContext(ctx, cmp.Or(k.method, http.MethodGet), target, nil)
 	if err != nil {
 		return 0, nil, nil, &Error{Kind: BadRequest, Op: k.op, Message: "the request could not be built", Err: err}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("User-Agent", "selfprotect")
+	again := retries
+	if k.body != nil {
+		req.Header.Set("Content-Type", jsonType)
+		again = 0
+	}
 	client := &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport: k, Timeout: k.c.cfg.Timeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		RetryWaitMin: retryMin, RetryWaitMax: retryMax, RetryMax: retries,
+		RetryWaitMin: retryMin, RetryWaitMax: retryMax, RetryMax: again,
 		CheckRetry: checkRetry, Backoff: backoff, ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 	resp, err := client.Do(req)
@@ -119,7 +136,13 @@ func (k *call) attempt(req *http.Request) (_ *http.Response, moved bool, _ error
 		return nil, false, limited(k.op, "the requests of this minute, ours or the organization's, are used up", until)
 	}
 	out := req.Clone(req.Context())
-	header, signed := c.cred.sign(c.now(), req.Method, req.URL)
+	hash := ""
+	if k.body != nil {
+		// net/http must not send it again by itself, so it cannot be had twice.
+		out.Body, out.GetBody, out.ContentLength = io.NopCloser(bytes.NewReader(k.body)), nil, int64(len(k.body))
+		hash = payloadHash(jsonType, k.body)
+	}
+	header, signed := c.cred.sign(c.now(), req.Method, req.URL, hash)
 	out.Header.Set("Authorization", header)
 	resp, err := c.rt.RoundTrip(out)
 	if err != nil {
@@ -131,7 +154,7 @@ func (k *call) attempt(req *http.Request) (_ *http.Response, moved bool, _ error
 	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
 		return nil, false, err
 	}
-	if err != nil && resp.StatusCode == http.StatusOK {
+	if err != nil && k.good(resp.StatusCode) {
 		return nil, false, &Error{Kind: BadAnswer, Op: k.op, Status: resp.StatusCode, Message: "the answer broke off",
 			Hint: "it is tried again", Err: fmt.Errorf("%w: %w", errDamaged, err)}
 	}
@@ -170,11 +193,11 @@ func (k *call) verify(resp *http.Response, signed artifacts, body []byte) error 
 			}
 			return bad
 		}
-	case resp.StatusCode == http.StatusOK && !k.c.cfg.AllowUnsigned:
+	case k.good(resp.StatusCode) && !k.c.cfg.AllowUnsigned:
 		bad.Message = "the answer bears no signature"
 		return bad
 	}
-	if resp.StatusCode != http.StatusOK {
+	if !k.good(resp.StatusCode) {
 		return nil
 	}
 	k.c.setSigned(len(headers) == 1)
