@@ -27,7 +27,7 @@ func (p *parts) console(ctx context.Context, o *options, stderr io.Writer) error
 	}
 	err := ui.Run(ctx, ui.Config{
 		Updates: updates, Console: p.engine, Actor: p.actor, Title: o.title, Theme: p.cfg.UI.Theme, FPS: p.cfg.UI.FPS,
-		ASCII: o.env("TERM") == "linux", NoColor: ui.NoColor(o.env),
+		ASCII: p.cfg.UI.ASCII == "on" || p.cfg.UI.ASCII == "auto" && ui.ASCII(o.env), NoColor: ui.NoColor(o.env),
 		LogPath: p.cfg.Log.Path, JournalPath: p.cfg.State.Path, Notice: notice,
 	})
 	cancel()

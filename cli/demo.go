@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ selfprotect demo --serve-only`,
 	f.BoolVar(&o.headless, "headless", false, "write lines instead of opening the console")
 	f.BoolVar(&o.json, "json", false, "write one JSON object a line")
 	f.DurationVar(&o.forTime, "for", 0, "end by itself after this time")
-	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark or mono")
+	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark, mono or safe")
 	f.StringVar(&o.flags.Mode, "mode", "", "observe, review or auto (default review, auto with --headless)")
 	f.Uint64Var(&d.seed, "seed", 1, "the same seed tells the same story")
 	f.Float64Var(&d.pace, "pace", 1, "how fast the story is told; 2 is twice as fast")
@@ -176,9 +177,9 @@ func demoConfig(o *options, w *sim.World, s *demoServer, dir string) error {
 		return err
 	}
 	users := o.env
-	keep := map[string]bool{"USER": true, "TERM": true, "NO_COLOR": true, "COLORTERM": true, "SSH_CONNECTION": true, "SSH_CLIENT": true}
+	keep := []string{"USER", "TERM", "NO_COLOR", "COLORTERM", "SSH_CONNECTION", "SSH_CLIENT", "LC_ALL", "LC_CTYPE", "LANG", "TMUX", "VTE_VERSION"}
 	o.env = func(k string) string {
-		if keep[k] {
+		if slices.Contains(keep, k) {
 			return users(k)
 		}
 		return env[k]

@@ -171,8 +171,14 @@ type Log struct {
 
 // UI says how the console looks.
 type UI struct {
-	Theme string // auto, light, dark, mono
+	Theme string // auto, light, dark, mono, safe
 	FPS   int
+	// Production are patterns of profiles, accounts and ACL names or ids that the
+	// header marks; * stands for any text.
+	Production []string
+	Notify     string // auto, bell, osc, off
+	ASCII      string // auto, on, off
+	Mouse      string // off, wheel
 }
 
 // Source says where the value of a key came from.

@@ -315,7 +315,7 @@ func (l *loader) flags() {
 		{"--state", f.State, "state.", localPath("path", &c.State.Path, l.home)},
 		{"--log", f.Log, "log.", localPath("path", &c.Log.Path, l.home)},
 		{"--log-level", f.LogLevel, "log.", choice("level", &c.Log.Level, "debug", "info", "warn", "error")},
-		{"--theme", f.Theme, "ui.", choice("theme", &c.UI.Theme, "auto", "light", "dark", "mono")},
+		{"--theme", f.Theme, "ui.", theme(&c.UI.Theme)},
 	} {
 		if x.value != "" {
 			l.outside(x.flag, "flag "+x.flag, x.prefix, x.setting, x.value)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	gopath "path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -46,7 +47,7 @@ func defaults(stateDir, home string) Config {
 		},
 		Guard: Guard{Private: policy.RefusePrivate, Resolve: true, Agents: true},
 		Log:   Log{Level: "info", MaxSizeMB: 10, MaxBackups: 5},
-		UI:    UI{Theme: "auto", FPS: 30},
+		UI:    UI{Theme: "auto", FPS: 30, Notify: "auto", ASCII: "auto", Mouse: "off"},
 	}
 	if stateDir != "" {
 		c.State.Path = stateDir + "/journal.db"
@@ -74,16 +75,39 @@ func (l *loader) schema() *schema {
 				integer("max_size_mb", &c.Log.MaxSizeMB, 1, 1000),
 				integer("max_backups", &c.Log.MaxBackups, 1, 100),
 			}},
-			"ui": {settings: []setting{
-				choice("theme", &c.UI.Theme, "auto", "light", "dark", "mono"),
+			"ui": {settings: append([]setting{
+				theme(&c.UI.Theme),
 				integer("fps", &c.UI.FPS, 10, 60),
-			}},
+			}, presence(&c.UI)...)},
 		},
 		arrays: map[string]func() *element{
 			"watch": func() *element { return watchElement(&l.addWatch().value) },
 			"acl":   func() *element { return aclElement(&l.addACL().value) },
 		},
 	}
+}
+
+func theme(p *string) setting { return choice("theme", p, "auto", "light", "dark", "mono", "safe") }
+
+// presence is how the console makes itself known beside its screen.
+func presence(u *UI) []setting {
+	return []setting{
+		list("production", &u.Production, parsePattern, func(s string) string { return s }),
+		choice("notify", &u.Notify, "auto", "bell", "osc", "off"),
+		choice("ascii", &u.ASCII, "auto", "on", "off"),
+		choice("mouse", &u.Mouse, "off", "wheel"),
+	}
+}
+
+// parsePattern reads a pattern for names: path.Match's, without a slash's meaning.
+func parsePattern(s string) (string, []mistake) {
+	if s == "" || len(s) > 100 {
+		return s, wrong("must hold names or patterns, found %s", found(s))
+	}
+	if _, err := gopath.Match(s, ""); err != nil {
+		return s, instead(wrong("is no pattern: %s", found(s)), `write it like "prod*" or "123456789012"`)
+	}
+	return s, nil
 }
 
 func (l *loader) threatstack(t *ThreatStack) []setting {

@@ -276,6 +276,9 @@ func (m *Model) decide(t target, verb blocklist.Verb, reason, done string) tea.C
 func (m *Model) View() tea.View {
 	if m.frame == "" {
 		m.frame = m.draw()
+		if m.cfg.ASCII {
+			m.frame = plainASCII(m.frame)
+		}
 	}
 	v := tea.NewView(m.frame)
 	v.AltScreen = true

@@ -24,65 +24,109 @@ func newPaint(s lipgloss.Style) paint {
 	return paint{on, off}
 }
 
-// theme is every style of the console. Ours, good, warning and bad are told apart
-// without red and green (after Okabe and Ito), and each also by a word or glyph.
+// theme is every style of the console. No two meanings differ by red and green
+// alone, and each is also told by a word or a sign.
 type theme struct {
 	plain, dim, bold, title, focus, header, rule paint
 	good, warn, bad, ours, foreign               paint
 	cursor, cursorIdle, linked                   paint
 	auto, review, observe, stopped, brand, key   paint
+	production                                   paint // the whole first line
+	spark                                        paint
 }
 
 type palette struct {
-	text, faint, line, bar, barText, pick, pickIdle color.Color
-	blue, sky, orange, red, purple, ink             color.Color
+	text, faint, line, pick, pickIdle           color.Color
+	focus, good, warn, bad                      color.Color
+	ink                                         color.Color // on a badge
+	production, productionText, linked, observe color.Color
 }
 
 func darkPalette() palette {
 	return palette{
-		text: lipgloss.Color("#D6DBE1"), faint: lipgloss.Color("#7C8795"), line: lipgloss.Color("#3B4450"),
-		bar: lipgloss.Color("#1F2630"), barText: lipgloss.Color("#C8D0DA"), pick: lipgloss.Color("#2F4A6B"), pickIdle: lipgloss.Color("#2A323D"),
-		blue: lipgloss.Color("#6FA8E8"), sky: lipgloss.Color("#56B4E9"), orange: lipgloss.Color("#E69F00"),
-		red: lipgloss.Color("#FF7A45"), purple: lipgloss.Color("#CC9BD2"), ink: lipgloss.Color("#10151B"),
+		text: lipgloss.Color("#D6DBE1"), faint: lipgloss.Color("#8D98A6"), line: lipgloss.Color("#3B4450"),
+		pick: lipgloss.Color("#2F4A6B"), pickIdle: lipgloss.Color("#2A323D"),
+		focus: lipgloss.Color("#6FA8E8"), good: lipgloss.Color("#56B4E9"), warn: lipgloss.Color("#E69F00"), bad: lipgloss.Color("#FF7A45"),
+		ink: lipgloss.Color("#10151B"), linked: lipgloss.Color("#56B4E9"), observe: lipgloss.Color("#8D98A6"),
+		production: lipgloss.Color("#6B1F5C"), productionText: lipgloss.Color("#FFFFFF"),
 	}
 }
 
 func lightPalette() palette {
 	return palette{
-		text: lipgloss.Color("#22272E"), faint: lipgloss.Color("#6A737D"), line: lipgloss.Color("#C6CDD5"),
-		bar: lipgloss.Color("#E6EAF0"), barText: lipgloss.Color("#22272E"), pick: lipgloss.Color("#BBD6F5"), pickIdle: lipgloss.Color("#E1E6EC"),
-		blue: lipgloss.Color("#0B5CAD"), sky: lipgloss.Color("#0072B2"), orange: lipgloss.Color("#9A5B00"),
-		red: lipgloss.Color("#B83A00"), purple: lipgloss.Color("#7B3F8C"), ink: lipgloss.Color("#FFFFFF"),
+		text: lipgloss.Color("#22272E"), faint: lipgloss.Color("#5C656F"), line: lipgloss.Color("#C6CDD5"),
+		pick: lipgloss.Color("#BBD6F5"), pickIdle: lipgloss.Color("#E1E6EC"),
+		focus: lipgloss.Color("#0B5CAD"), good: lipgloss.Color("#00659E"), warn: lipgloss.Color("#8A5200"), bad: lipgloss.Color("#B03700"),
+		ink: lipgloss.Color("#FFFFFF"), linked: lipgloss.Color("#00659E"), observe: lipgloss.Color("#5C656F"),
+		production: lipgloss.Color("#F3D3EC"), productionText: lipgloss.Color("#5A0F4B"),
 	}
 }
 
-func newTheme(name string, dark bool) theme {
-	s := lipgloss.NewStyle
-	if name == "mono" {
-		return theme{
-			dim: newPaint(s().Faint(true)), bold: newPaint(s().Bold(true)), title: newPaint(s().Bold(true)), focus: newPaint(s().Bold(true).Underline(true)),
-			rule: newPaint(s().Faint(true)), header: newPaint(s().Bold(true)), warn: newPaint(s().Bold(true)), bad: newPaint(s().Bold(true)),
-			ours: newPaint(s().Bold(true)), foreign: newPaint(s().Faint(true)),
-			cursor: newPaint(s().Reverse(true)), cursorIdle: newPaint(s().Underline(true)), linked: newPaint(s().Reverse(true)),
-			auto: newPaint(s().Reverse(true).Bold(true)), review: newPaint(s().Reverse(true)), observe: newPaint(s().Reverse(true)),
-			stopped: newPaint(s().Reverse(true).Bold(true)), brand: newPaint(s().Bold(true)), key: newPaint(s().Bold(true)),
+// safePalette keeps to blue, yellow and grey: these stay apart for every common
+// kind of colour blindness, and by lightness alone. What is bad is the brightest
+// (on light the darkest) of all.
+func safePalette(dark bool) palette {
+	if dark {
+		return palette{
+			text: lipgloss.Color("#C9CED6"), faint: lipgloss.Color("#8D98A6"), line: lipgloss.Color("#3B4450"),
+			pick: lipgloss.Color("#1D3F73"), pickIdle: lipgloss.Color("#2A323D"),
+			focus: lipgloss.Color("#7FB2FF"), good: lipgloss.Color("#4F93F5"), warn: lipgloss.Color("#D9A400"), bad: lipgloss.Color("#FFF3A6"),
+			ink: lipgloss.Color("#000000"), linked: lipgloss.Color("#7FB2FF"), observe: lipgloss.Color("#8D98A6"),
+			production: lipgloss.Color("#FFFFFF"), productionText: lipgloss.Color("#000000"),
 		}
 	}
-	p := darkPalette()
-	if name == "light" || name != "dark" && !dark {
-		p = lightPalette()
+	return palette{
+		text: lipgloss.Color("#2E343B"), faint: lipgloss.Color("#5C656F"), line: lipgloss.Color("#C6CDD5"),
+		pick: lipgloss.Color("#C4DAFF"), pickIdle: lipgloss.Color("#E1E6EC"),
+		focus: lipgloss.Color("#0A49A8"), good: lipgloss.Color("#1A63D6"), warn: lipgloss.Color("#5A4300"), bad: lipgloss.Color("#1E1400"),
+		ink: lipgloss.Color("#FFFFFF"), linked: lipgloss.Color("#0A49A8"), observe: lipgloss.Color("#5C656F"),
+		production: lipgloss.Color("#000000"), productionText: lipgloss.Color("#FFFFFF"),
 	}
+}
+
+func paletteOf(name string, dark bool) palette {
+	switch {
+	case name == "safe":
+		return safePalette(dark)
+	case name == "light" || name != "dark" && !dark:
+		return lightPalette()
+	}
+	return darkPalette()
+}
+
+// newTheme gives a theme; dark says what the terminal's background is, for the
+// names that leave it open.
+func newTheme(name string, dark bool) theme {
+	if name == "mono" {
+		return monoTheme()
+	}
+	s := lipgloss.NewStyle
+	p := paletteOf(name, dark)
+	fg := func(c color.Color) paint { return newPaint(s().Foreground(c)) }
+	strong := func(c color.Color) paint { return newPaint(s().Foreground(c).Bold(true)) }
+	on := func(text, ground color.Color) paint { return newPaint(s().Foreground(text).Background(ground)) }
 	badge := func(c color.Color) paint { return newPaint(s().Bold(true).Foreground(p.ink).Background(c)) }
 	return theme{
-		plain: newPaint(s().Foreground(p.text)), dim: newPaint(s().Foreground(p.faint)), bold: newPaint(s().Bold(true).Foreground(p.text)),
-		title: newPaint(s().Foreground(p.faint).Bold(true)), focus: newPaint(s().Foreground(p.blue).Bold(true)),
-		header: newPaint(s().Foreground(p.faint)), rule: newPaint(s().Foreground(p.line)),
-		good: newPaint(s().Foreground(p.sky)), warn: newPaint(s().Foreground(p.orange)), bad: newPaint(s().Foreground(p.red).Bold(true)),
-		ours: newPaint(s().Foreground(p.sky)), foreign: newPaint(s().Foreground(p.faint)),
-		cursor: newPaint(s().Foreground(p.text).Background(p.pick).Bold(true)), cursorIdle: newPaint(s().Foreground(p.text).Background(p.pickIdle)),
-		linked: newPaint(s().Foreground(p.ink).Background(p.sky)),
-		auto:   badge(p.orange), review: badge(p.sky), observe: badge(p.faint), stopped: badge(p.red),
-		brand: newPaint(s().Foreground(p.blue).Bold(true)), key: newPaint(s().Foreground(p.blue)),
+		plain: fg(p.text), dim: fg(p.faint), bold: strong(p.text), title: strong(p.faint), focus: strong(p.focus),
+		header: fg(p.faint), rule: fg(p.line), spark: fg(p.good),
+		good: fg(p.good), warn: fg(p.warn), bad: strong(p.bad), ours: fg(p.good), foreign: fg(p.faint),
+		cursor: newPaint(s().Foreground(p.text).Background(p.pick).Bold(true)), cursorIdle: on(p.text, p.pickIdle),
+		linked: on(p.ink, p.linked),
+		auto:   badge(p.warn), review: badge(p.good), observe: badge(p.observe), stopped: badge(p.bad),
+		brand: strong(p.focus), key: fg(p.focus), production: newPaint(s().Bold(true).Foreground(p.productionText).Background(p.production)),
+	}
+}
+
+// monoTheme has no colours: bold, faint, underlined and reversed alone.
+func monoTheme() theme {
+	s := lipgloss.NewStyle
+	faint, bold, under := newPaint(s().Faint(true)), newPaint(s().Bold(true)), newPaint(s().Underline(true))
+	reverse, loud := newPaint(s().Reverse(true)), newPaint(s().Reverse(true).Bold(true))
+	return theme{
+		dim: faint, bold: bold, title: bold, focus: newPaint(s().Bold(true).Underline(true)),
+		rule: faint, header: bold, warn: bold, bad: bold, ours: bold, foreign: faint,
+		cursor: reverse, cursorIdle: under, linked: reverse,
+		auto: loud, review: reverse, observe: reverse, stopped: loud, brand: bold, key: bold, production: loud,
 	}
 }
 
@@ -91,13 +135,43 @@ type glyphs struct {
 	pending, ours, refused, foreign, none, pick  string
 	up, down, left, right, bar, bar0, rule, pipe string
 	high, medium, low, drift, dots               string
+	levels                                       []string // of a sparkline, lowest first
+	ascii                                        bool
 }
 
 func newGlyphs(ascii bool) glyphs {
 	if ascii {
 		return glyphs{pending: "?", ours: "#", refused: "!", foreign: "o", none: ".", pick: ">", up: "^", down: "v", left: "<-", right: "->",
-			bar: "#", bar0: "-", rule: "-", pipe: "|", high: "!", medium: "+", low: "-", drift: "~", dots: "..."}
+			bar: "#", bar0: "-", rule: "-", pipe: "|", high: "!", medium: "+", low: "-", drift: "~", dots: "...",
+			levels: []string{" ", ".", ":", "=", "#"}, ascii: true}
 	}
 	return glyphs{pending: "◆", ours: "●", refused: "▲", foreign: "○", none: "·", pick: "▸", up: "↑", down: "↓", left: "←", right: "→",
-		bar: "━", bar0: "─", rule: "─", pipe: "│", high: "▲", medium: "◆", low: "▽", drift: "≈", dots: "…"}
+		bar: "━", bar0: "─", rule: "─", pipe: "│", high: "▲", medium: "◆", low: "▽", drift: "≈", dots: "…",
+		levels: []string{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}}
+}
+
+// plainASCII gives a frame in ASCII alone: what stands in texts from outside is
+// replaced cell by cell, so nothing moves.
+func plainASCII(frame string) string {
+	ascii := true
+	for i := range len(frame) {
+		ascii = ascii && frame[i] < 0x80
+	}
+	if ascii {
+		return frame
+	}
+	var b strings.Builder
+	for _, r := range frame {
+		switch {
+		case r < 0x80:
+			b.WriteRune(r)
+		case r == '…' || r == '·':
+			b.WriteByte('.')
+		case r == '≈':
+			b.WriteByte('~')
+		default:
+			b.WriteString(strings.Repeat("?", width(string(r))))
+		}
+	}
+	return b.String()
 }

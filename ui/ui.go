@@ -19,6 +19,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -33,8 +34,8 @@ type Config struct {
 	Console engine.Console
 	Actor   string // who decides, user@host
 	Title   string // such as demo; may be empty
-	Theme   string // auto, light, dark or mono
-	ASCII   bool   // no glyphs beyond ASCII
+	Theme   string // auto, light, dark, mono or safe
+	ASCII   bool   // nothing beyond ASCII
 	NoColor bool
 	FPS     int // frames a second at most; 0 is 30
 	// Now is the clock; nil is time.Now. Location is the zone of the times that are
@@ -52,6 +53,20 @@ type Config struct {
 // value (no-color.org), or a terminal that has none.
 func NoColor(env func(string) string) bool {
 	return env("NO_COLOR") != "" || env("TERM") == "dumb"
+}
+
+// ASCII says whether the terminal cannot be trusted with more than ASCII: the Linux
+// console, or a locale that is set and not UTF-8.
+func ASCII(env func(string) string) bool {
+	if env("TERM") == "linux" {
+		return true
+	}
+	for _, k := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToLower(env(k)); v != "" {
+			return !strings.Contains(v, "utf-8") && !strings.Contains(v, "utf8")
+		}
+	}
+	return false
 }
 
 // Run shows the console until the operator quits or ctx is done. The terminal is
