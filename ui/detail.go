@@ -109,8 +109,11 @@ func prefixList(list []netip.Prefix) string {
 	return strings.Join(names, ", ")
 }
 
-func covered(p *engine.Proposal) string {
-	bits := p.Prefix.Addr().BitLen() - p.Prefix.Bits()
+func covered(p *engine.Proposal) string { return coveredBy(p.Prefix) }
+
+// coveredBy counts the addresses of a prefix.
+func coveredBy(p netip.Prefix) string {
+	bits := p.Addr().BitLen() - p.Bits()
 	if bits == 0 {
 		return "this one address, all protocols"
 	}

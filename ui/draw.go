@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"selfprotect/engine"
 	"selfprotect/policy"
 )
@@ -31,11 +33,13 @@ func (m *Model) draw() string {
 		lines = append(lines, m.page2("Help", m.helpLines())...)
 	case m.overlay == overlayProblems:
 		lines = append(lines, m.page2("What is wrong now", m.problemLines())...)
+	case m.overlay == overlayJob:
+		lines = append(lines, m.page2("What was done", m.jobLines())...)
 	case m.snap == nil:
 		lines = append(lines, m.loading()...)
 	default:
 		lines = append(lines, m.body()...)
-		m.drawn = drawn{tab: m.tab, row: m.list().cursor, target: m.highlighted()}
+		m.noteDrawn()
 	}
 	lines = append(lines, m.footer())
 	if m.dialog != nil {
@@ -271,23 +275,25 @@ func (m *Model) windowTitle() string {
 
 // overlayBox puts the dialog over the middle of the frame, whole.
 func (m *Model) overlayBox(lines []string) []string {
-	box := m.box(m.w)
-	if len(box) > len(lines)-1 {
-		box = append(box[:3:3], box[len(box)-3:]...) // title and keys are never cut off
-	}
+	box := m.box(m.w, len(lines))
 	top := max((len(lines)-len(box))/2, 0)
-	w := 0
-	for _, b := range box {
-		w = max(w, visibleWidth(b))
-	}
-	pad := strings.Repeat(" ", max((m.w-w)/2, 0))
-	rest := strings.Repeat(" ", max(m.w-w-len(pad), 0))
 	for i, b := range box {
 		if top+i < len(lines) {
-			lines[top+i] = pad + b + rest
+			lines[top+i] = over(lines[top+i], b, m.w)
 		}
 	}
 	return lines
+}
+
+// over puts a piece over the middle of a line of w cells.
+func over(under, piece string, w int) string {
+	n := visibleWidth(piece)
+	left := max((w-n)/2, 0)
+	head := ansi.Truncate(under, left, "")
+	tail := ansi.TruncateLeft(under, left+n, "")
+	head += strings.Repeat(" ", max(left-visibleWidth(head), 0))
+	tail = strings.Repeat(" ", max(w-left-n-visibleWidth(tail), 0)) + tail
+	return head + piece + tail
 }
 
 // page2 is a page instead of the lists.

@@ -32,6 +32,7 @@ type console struct {
 	mu    sync.Mutex
 	calls []call
 	err   error
+	fail  map[string]error // by prefix
 }
 
 type call struct {
@@ -44,6 +45,11 @@ func (c *console) Decide(_ context.Context, id blocklist.ID, d blocklist.Decisio
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls = append(c.calls, call{id: id, d: d})
+	for p, err := range c.fail {
+		if strings.Contains(string(id), p) {
+			return err
+		}
+	}
 	return c.err
 }
 
@@ -73,6 +79,7 @@ func newScreen(t testing.TB, w, h int, change ...func(*Config)) *screen {
 		f(&cfg)
 	}
 	s.m = New(cfg)
+	s.m.wake = func(time.Duration) tea.Cmd { return nil }
 	s.send(tea.WindowSizeMsg{Width: w, Height: h})
 	return s
 }
@@ -87,11 +94,13 @@ func (s *screen) send(msg tea.Msg) {
 	if _, ok := msg.(tea.KeyPressMsg); !ok {
 		return // ticks and waits for snapshots
 	}
-	if out := cmd(); out != nil {
-		if _, quit := out.(tea.QuitMsg); !quit {
-			s.m.Update(out)
-			s.frame()
+	for cmd != nil {
+		out := cmd()
+		if _, quit := out.(tea.QuitMsg); quit || out == nil {
+			return
 		}
+		_, cmd = s.m.Update(out)
+		s.frame()
 	}
 }
 
@@ -105,6 +114,8 @@ func keyMsg(name string) tea.KeyPressMsg {
 		return tea.KeyPressMsg{Code: tea.KeyEscape}
 	case "tab":
 		return tea.KeyPressMsg{Code: tea.KeyTab}
+	case "backspace":
+		return tea.KeyPressMsg{Code: tea.KeyBackspace}
 	case "down":
 		return tea.KeyPressMsg{Code: tea.KeyDown}
 	}
@@ -240,3 +251,16 @@ func full() *engine.Snapshot {
 		{ID: 2, At: t0.Add(-time.Second), Severity: engine.Fault, Event: "fault", Text: "alerts could not be read", Reason: "the key is wrong"}}
 	return s
 }
+
+// unwrapped gives the text of a frame without its lines, borders and spaces.
+func unwrapped(frame string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" \n|│─+", r) {
+			return -1
+		}
+		return r
+	}, frame)
+}
+
+// contains looks for a text in an unwrapped frame.
+func contains(frame, text string) bool { return strings.Contains(frame, unwrapped(text)) }

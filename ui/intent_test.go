@@ -145,9 +145,11 @@ func TestInsertsDoNotMoveTheRow(t *testing.T) {
 
 func TestDialogs(t *testing.T) {
 	s := newScreen(t, 120, 40)
-	s.show(full())
-	s.press("3", "u")
-	s.expect("Unblock 203.0.113.1/32?")
+	snap := full()
+	snap.ACLs[0].Drifted = []engine.DriftView{{Block: snap.Blocks[0].ID, Prefix: snap.Blocks[0].Prefix, Number: 1, Since: t0}}
+	s.show(snap)
+	s.press("3", "r")
+	s.expect("Write 203.0.113.1/32 back?")
 	for range 2 { // keys that were meant for something else
 		s.clock.advance(100 * time.Millisecond)
 		s.send(keyMsg("y"))
@@ -156,21 +158,56 @@ func TestDialogs(t *testing.T) {
 		t.Fatalf("a key that came too early confirmed")
 	}
 	s.press("n")
-	s.expectNot("Unblock 203.0.113.1/32?")
+	s.expectNot("Write 203.0.113.1/32 back?")
 	if len(s.con.calls) != 0 {
 		t.Fatalf("another key confirmed")
 	}
-	s.press("u", "y")
-	if len(s.con.calls) != 1 || s.con.calls[0].d.Verb != blocklist.Revoke {
+	s.press("r", "y")
+	if len(s.con.calls) != 1 || s.con.calls[0].d.Verb != blocklist.Restore {
 		t.Errorf("asked for %+v", s.con.calls)
 	}
 	// It listens after 1.5 s at most, however busy the keyboard is.
-	s.press("u")
+	s.press("r")
 	for range 20 {
 		s.clock.advance(100 * time.Millisecond)
 		s.send(keyMsg("n"))
 	}
-	s.expectNot("Unblock")
+	s.expectNot("Write 203")
+}
+
+// TestReasons: an unblock, and the denial of what a high alert named, need a
+// reason; it is cleaned, bounded and written with the decision.
+func TestReasons(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	snap := full()
+	snap.Proposals[0].Severity = 1
+	s.show(snap)
+	s.press("3", "u")
+	s.expect("Unblock 203.0.113.1/32?")
+	s.press("enter")
+	s.expect("a reason is needed")
+	if len(s.con.calls) != 0 {
+		t.Fatalf("unblocked without a reason")
+	}
+	s.press("o", "k", "a", "y")
+	s.send(tea.PasteMsg{Content: "\x1b]0;owned\x07 see\nticket" + strings.Repeat("x", 400)})
+	s.press("enter")
+	if len(s.con.calls) != 1 || s.con.calls[0].d.Verb != blocklist.Revoke {
+		t.Fatalf("asked for %+v", s.con.calls)
+	}
+	if r := s.con.calls[0].d.Reason; !strings.HasPrefix(r, "okay") || len([]rune(r)) > maxReason || strings.ContainsAny(r, "\x1b\x07\n") {
+		t.Errorf("the reason is %q", r)
+	}
+	s.press("2", "d")
+	s.expect("Deny 198.51.100.1/32?", "high severity")
+	s.press("n", "o", "enter")
+	if len(s.con.calls) != 2 || s.con.calls[1].d.Reason != "no" {
+		t.Fatalf("asked for %+v", s.con.calls)
+	}
+	s.press("down", "d") // the next is not of high severity
+	if len(s.con.calls) != 3 || s.con.calls[2].id != snap.Proposals[1].ID {
+		t.Errorf("asked for %+v", s.con.calls)
+	}
 }
 
 func TestMode(t *testing.T) {
@@ -194,8 +231,11 @@ func TestPasteDecidesNothing(t *testing.T) {
 	s.show(full())
 	s.press("2")
 	s.send(tea.PasteMsg{Content: "aaaadddy\n"})
-	s.press("3", "u")
-	s.send(tea.PasteMsg{Content: "y"})
+	s.press("3", "u", "w", "h", "y")
+	s.send(tea.PasteMsg{Content: "y\n\r"})
+	s.press("esc", "m")
+	s.send(tea.PasteMsg{Content: "auto\n"})
+	s.press("enter")
 	if len(s.con.calls) != 0 {
 		t.Errorf("a paste decided %+v", s.con.calls)
 	}

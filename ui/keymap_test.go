@@ -41,7 +41,7 @@ func TestSequence(t *testing.T) {
 	s.m.keys = newKeymap(append(bindings(), binding{action: "try", keys: []string{"* t"}, group: "x", help: "x", do: func(*Model) tea.Cmd { did++; return nil }}), nil)
 	s.show(full())
 	s.press("*")
-	s.expect("*… t try")
+	s.expect("*…", "t try")
 	s.press("t")
 	if did != 1 {
 		t.Fatalf("the sequence ran %d times", did)

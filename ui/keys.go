@@ -7,7 +7,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"selfprotect/blocklist"
 	"selfprotect/policy"
 )
 
@@ -15,30 +14,12 @@ import (
 func bindings() []binding {
 	return slices.Concat(
 		decideKeys(),
+		markKeys(),
 		listKeys(),
 		lookKeys(),
 		moveKeys(),
 		programKeys(),
 	)
-}
-
-func decideKeys() []binding {
-	const group = "decide"
-	return []binding{
-		{"approve", []string{"a"}, group, "approve", "approve the highlighted proposal: it is blocked as shown",
-			only((*Model).onProposal, "nothing to approve on this row"), (*Model).approve},
-		{"deny", []string{"d"}, group, "deny", "deny the highlighted proposal",
-			only((*Model).onProposal, "nothing to deny on this row"), (*Model).deny},
-		{"unblock", []string{"u"}, group, "unblock", "unblock the highlighted block (asks first)",
-			only((*Model).onActive, "nothing to unblock on this row"), (*Model).revoke},
-		{"restore", []string{"r"}, group, "restore", "write back an entry that somebody removed (asks first)",
-			only((*Model).onDrift, "nothing to restore on this row"), (*Model).restore},
-		{"pin", []string{"P"}, group, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire",
-			only((*Model).onPinnable, "nothing to pin on this row"), (*Model).pin},
-		{"undo", []string{"U"}, group, "undo", "take back the last decision about the highlighted row (shows the effect, asks first)",
-			only((*Model).onDecided, "nothing to undo on this row"), (*Model).undo},
-		{"mode", []string{"m"}, group, "mode", "change the mode; auto needs the typed word", nil, (*Model).openMode},
-	}
 }
 
 func listKeys() []binding {
@@ -94,6 +75,7 @@ func programKeys() []binding {
 // key handles one key press.
 func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	name := k.String()
+	m.pressed = name
 	switch {
 	case name == "ctrl+c":
 		return tea.Quit
@@ -105,100 +87,6 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.overlayKey(name)
 	}
 	return m.press(name)
-}
-
-func (m *Model) onProposal() bool {
-	return m.drawn.target != nil && m.drawn.target.state == blocklist.Pending
-}
-
-func (m *Model) onActive() bool {
-	return m.drawn.target != nil && m.drawn.target.state == blocklist.Active
-}
-
-func (m *Model) onPinnable() bool { return m.onActive() && !m.drawn.target.cover }
-
-func (m *Model) onDrift() bool { return m.onActive() && m.drawn.target.drifted }
-
-// intended checks that the row which the last frame highlighted is still what it
-// was. It gives nil, and says why, when it is not.
-func (m *Model) intended() *target {
-	t := m.drawn.target
-	if t == nil || m.live == nil {
-		return nil
-	}
-	if m.now.Sub(m.movedAt) < settleTime {
-		m.say("another row has just come under the cursor, look again", true)
-		return nil
-	}
-	for _, p := range m.live.Proposals {
-		if p.ID != t.block {
-			continue
-		}
-		if t.state != blocklist.Pending || p.Digest != t.digest {
-			m.say("row changed, look again", true)
-			return nil
-		}
-		return t
-	}
-	for _, b := range m.live.Blocks {
-		if b.ID == t.block && b.State == t.state && b.Pinned == t.pinned {
-			return t
-		}
-	}
-	m.say("row changed, look again", true)
-	return nil
-}
-
-func (m *Model) approve() tea.Cmd {
-	t := m.intended()
-	if t == nil {
-		return nil
-	}
-	if p := newIndex(m.live).proposals[t.block]; p != nil && p.Blocked != "" {
-		m.say("not now: "+p.Blocked, true)
-		return nil
-	}
-	return m.decide(*t, blocklist.Approve, "approved in the console", "approved")
-}
-
-func (m *Model) deny() tea.Cmd {
-	t := m.intended()
-	if t == nil {
-		return nil
-	}
-	return m.decide(*t, blocklist.Deny, "denied in the console", "denied")
-}
-
-func (m *Model) revoke() tea.Cmd {
-	t := m.intended()
-	if t == nil {
-		return nil
-	}
-	m.dialog = newDialog(m.now, "Unblock "+t.cidr+"?", []string{"Its deny entries are removed from every network ACL of this block.", "Traffic with it is possible again."}, "y", "unblock",
-		func(m *Model) tea.Cmd { return m.decide(*t, blocklist.Revoke, "unblocked in the console", "unblocked") })
-	return nil
-}
-
-// pin pins a block or takes its pin back.
-func (m *Model) pin() tea.Cmd {
-	t := m.intended()
-	if t == nil {
-		return nil
-	}
-	if t.pinned {
-		return m.decide(*t, blocklist.Unpin, "unpinned in the console", "unpinned")
-	}
-	return m.decide(*t, blocklist.Pin, "pinned in the console", "pinned")
-}
-
-func (m *Model) restore() tea.Cmd {
-	t := m.intended()
-	if t == nil {
-		return nil
-	}
-	m.dialog = newDialog(m.now, "Write "+t.cidr+" back?", []string{"Somebody removed its entry from the network ACL.", "Ask them first if you do not know why."}, "y", "write it back",
-		func(m *Model) tea.Cmd { return m.decide(*t, blocklist.Restore, "restored in the console", "restored") })
-	return nil
 }
 
 func (m *Model) open(t tab) tea.Cmd {
@@ -256,9 +144,7 @@ func (m *Model) escape() tea.Cmd {
 
 func (m *Model) pause() tea.Cmd {
 	m.paused = !m.paused
-	if !m.paused && m.live != nil {
-		m.show(m.live)
-	}
+	m.thaw()
 	return nil
 }
 
@@ -272,9 +158,8 @@ func (m *Model) quit() tea.Cmd {
 	if n == 0 && len(m.deciding) == 0 {
 		return tea.Quit
 	}
-	m.dialog = newDialog(m.now, "Quit?", []string{"Writes to AWS are not settled yet. The one in flight is finished first;", "the next start continues with the rest."}, "y", "quit",
+	return m.ask("Quit?", []string{"Writes to AWS are not settled yet. The one in flight is finished first;", "the next start continues with the rest."}, "quit",
 		func(*Model) tea.Cmd { return tea.Quit })
-	return nil
 }
 
 func (m *Model) filterKey(k tea.KeyPressMsg) tea.Cmd {

@@ -11,6 +11,9 @@ type list struct {
 	height int
 	// follow keeps the cursor on the first row until the operator moves.
 	follow bool
+	// members are the rows behind each row that stands for a group; nil when no row
+	// does. A map is not changed after it was set.
+	members map[string][]string
 }
 
 // set takes new rows. It says whether another row is highlighted now than

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -58,6 +59,7 @@ type Model struct {
 	tab    tab
 	pane   pane
 	lists  [tabCount]list
+	marks  [tabCount]marks
 	acl    int // which ACL is shown
 	scroll [paneCount]int
 
@@ -67,6 +69,10 @@ type Model struct {
 	paused    bool
 	dialog    *dialog
 	overlay   overlay
+	job       *job                    // the last decision about several
+	awaited   []awaited               // undos that are not read back yet
+	proven    map[blocklist.ID]string // what was read back of undos
+	pressed   string                  // the key that is being handled
 
 	// movedAt is when another row came under the cursor by itself.
 	movedAt  time.Time
@@ -74,28 +80,14 @@ type Model struct {
 	toast    toast
 	ended    bool // the engine has stopped
 
+	liveIx *index // of liveOf
+	liveOf *engine.Snapshot
+	// wake asks for a frame after a while.
+	wake func(time.Duration) tea.Cmd
+
 	// drawn is what the last frame highlighted. Decisions refer to it.
 	drawn drawn
 	frame string // the last frame; empty when it must be drawn anew
-}
-
-// drawn is what a person saw when pressing a key.
-type drawn struct {
-	tab    tab
-	row    string
-	target *target
-}
-
-// target is what a decision on the highlighted row is about.
-type target struct {
-	block   blocklist.ID
-	digest  string // of a proposal; empty for others
-	cidr    string
-	state   blocklist.State
-	drifted bool
-	pinned  bool
-	cover   bool // a grant to widen
-	decided bool // its last decision can be taken back
 }
 
 type toast struct {
@@ -111,6 +103,7 @@ const (
 	overlayNone overlay = iota
 	overlayHelp
 	overlayProblems
+	overlayJob
 )
 
 // Messages.
@@ -118,6 +111,7 @@ type (
 	snapshotMsg struct{ s *engine.Snapshot }
 	endedMsg    struct{}
 	tickMsg     struct{}
+	wakeMsg     struct{}
 	decidedMsg  struct {
 		id   blocklist.ID
 		text string
@@ -133,7 +127,8 @@ func New(cfg Config) *Model {
 	if cfg.Location == nil {
 		cfg.Location = time.Local
 	}
-	m := &Model{cfg: cfg, dark: true, gl: newGlyphs(cfg.ASCII), now: cfg.Now(), deciding: map[blocklist.ID]bool{}, ix: newIndex(nil), keys: newKeymap(bindings(), cfg.Keys)}
+	m := &Model{cfg: cfg, dark: true, gl: newGlyphs(cfg.ASCII), now: cfg.Now(), deciding: map[blocklist.ID]bool{}, ix: newIndex(nil),
+		keys: newKeymap(bindings(), cfg.Keys), wake: wake, proven: map[blocklist.ID]string{}}
 	m.lists[tabAlerts].follow = true
 	m.lists[tabLog].follow = true
 	m.lists[tabBlocks].follow = true
@@ -157,6 +152,10 @@ func (m *Model) Init() tea.Cmd {
 
 func tick() tea.Cmd {
 	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg{} })
+}
+
+func wake(d time.Duration) tea.Cmd {
+	return tea.Tick(d, func(time.Time) tea.Msg { return wakeMsg{} })
 }
 
 func (m *Model) waitSnapshot() tea.Cmd {
@@ -194,14 +193,20 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tick()
 	case decidedMsg:
 		m.decided(msg)
+	case wakeMsg:
+		m.now = m.cfg.Now()
 	case undoMsg:
-		m.askUndo(msg)
+		m.frame = ""
+		return m, m.askUndo(msg)
+	case jobMsg:
+		m.frame = ""
+		return m, m.jobDone(msg)
 	case tea.KeyPressMsg:
 		m.now = m.cfg.Now()
 		m.frame = ""
 		return m, m.key(msg)
 	case tea.PasteMsg:
-		return m, nil // a paste never decides anything
+		m.pasted(msg.Content) // a paste never decides anything
 	default:
 		return m, nil
 	}
@@ -209,18 +214,30 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return m, nil
 }
 
-// take shows a new snapshot, unless the view is paused.
+// take shows a new snapshot, unless the view stands still.
 func (m *Model) take(s *engine.Snapshot) {
 	m.live = s
-	if m.paused && m.snap != nil {
-		return
+	m.readBack()
+	if m.snap == nil || !m.frozen() {
+		m.show(s)
 	}
-	m.show(s)
+}
+
+// frozen says whether the lists stand still: the operator has paused them, or a
+// question about them is open.
+func (m *Model) frozen() bool { return m.paused || m.dialog != nil }
+
+// thaw shows what has come while the lists stood still.
+func (m *Model) thaw() {
+	if !m.frozen() && m.live != nil && m.live != m.snap {
+		m.show(m.live)
+	}
 }
 
 func (m *Model) show(s *engine.Snapshot) {
 	m.snap = s
 	m.ix = newIndex(s)
+	m.prune()
 	if n := len(s.ACLs); n > 0 {
 		m.acl = min(m.acl, n-1)
 	}
@@ -257,18 +274,18 @@ func (m *Model) decided(msg decidedMsg) {
 }
 
 // decide sends a decision without waiting for it.
-func (m *Model) decide(t target, verb blocklist.Verb, reason, done string) tea.Cmd {
+func (m *Model) decide(t target, a action, reason string) tea.Cmd {
 	if m.deciding[t.block] {
 		m.say("wait: a decision on it is on its way", true)
 		return nil
 	}
 	m.deciding[t.block] = true
-	m.say(done+" "+t.cidr+m.gl.dots, false)
-	c, d := m.cfg.Console, blocklist.Decision{Verb: verb, Actor: m.cfg.Actor, Reason: reason, Effect: t.digest}
+	m.say(a.done+" "+t.cidr+m.gl.dots, false)
+	c, d := m.cfg.Console, blocklist.Decision{Verb: a.verb, Actor: m.cfg.Actor, Reason: reason, Effect: cmp.Or(t.seal, t.digest)}
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(context.Background(), decideTimeout)
 		defer cancel()
-		return decidedMsg{id: t.block, text: done + " " + t.cidr, err: c.Decide(ctx, t.block, d)}
+		return decidedMsg{id: t.block, text: a.done + " " + t.cidr, err: c.Decide(ctx, t.block, d)}
 	}
 }
 

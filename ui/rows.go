@@ -118,7 +118,7 @@ func (m *Model) heads(w int) string {
 
 // row draws one row of the list on the screen.
 func (m *Model) row(w int, id string, picked bool) string {
-	segs := m.rowSegs(w, id)
+	segs := m.markedSegs(id, m.rowSegs(w, id))
 	if !picked {
 		return line(w, segs...)
 	}

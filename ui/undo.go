@@ -10,52 +10,103 @@ import (
 	"selfprotect/engine"
 )
 
-// undoMsg is what taking a decision back would do.
+// undoMsg is what taking decisions back would do.
 type undoMsg struct {
-	t    target
+	d     *dialog // the question that waits for it
+	c     choice
+	plans []undoPlan // of each target that c.ok names
+}
+
+type undoPlan struct {
 	plan engine.UndoPlan
 	err  error
 }
 
-func (m *Model) onDecided() bool { return m.drawn.target != nil && m.drawn.target.decided }
-
-// undo asks what taking back the last decision about the highlighted row would
-// do; the answer opens the question.
+// undo asks what taking back the last decision about what is marked, else about
+// the highlighted row, would do.
 func (m *Model) undo() tea.Cmd {
-	t := m.intended()
-	u, ok := m.cfg.Console.(engine.Undoer)
-	if t == nil || !ok {
+	c, ok := m.choose(undoing())
+	if !ok {
 		return nil
 	}
-	m.say("looking what taking it back would do"+m.gl.dots, false)
+	return m.planUndo(c)
+}
+
+// planUndo opens the question at once and fills it in when the engine has worked
+// out the effect: nothing opens by itself later.
+func (m *Model) planUndo(c choice) tea.Cmd {
+	u, ok := m.cfg.Console.(engine.Undoer)
+	if !ok {
+		m.say("this console cannot undo", true)
+		return nil
+	}
+	d := newDialog(m.now, undoTitle(c), nil, "", "", nil)
+	d.waiting = "looking what taking it back would do"
+	m.dialog = d
 	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), decideTimeout)
-		defer cancel()
-		p, err := u.PlanUndo(ctx, t.block)
-		return undoMsg{*t, p, err}
+		msg := undoMsg{d: d, c: c}
+		for _, t := range c.ok {
+			ctx, cancel := context.WithTimeout(context.Background(), decideTimeout)
+			p, err := u.PlanUndo(ctx, t.block)
+			cancel()
+			msg.plans = append(msg.plans, undoPlan{p, err})
+		}
+		return msg
 	}
 }
 
-// askUndo opens the question, or says why nothing can be taken back.
-func (m *Model) askUndo(msg undoMsg) {
-	switch {
-	case msg.err != nil:
-		m.say(msg.err.Error(), true)
-		return
-	case m.dialog != nil:
-		return // another question is open
-	case len(msg.plan.Conflicts) > 0:
-		m.say("not undone, nothing was written: "+msg.plan.Conflicts[0], true)
-		return
+func undoTitle(c choice) string {
+	if len(c.ok) == 1 {
+		return "Take back: " + c.ok[0].cidr
 	}
-	text := []string{msg.plan.Text()}
-	for _, s := range msg.plan.Steps {
-		text = append(text, fmt.Sprintf("%s %s: entry %d", s.ACL, s.Direction, s.Number))
+	return fmt.Sprintf("Take back %d: %s to %s?", len(c.ok), c.ok[0].cidr, c.ok[len(c.ok)-1].cidr)
+}
+
+// askUndo fills in the question, or says why nothing can be taken back. A question
+// that was cancelled meanwhile stays so.
+func (m *Model) askUndo(msg undoMsg) tea.Cmd {
+	if m.dialog != msg.d {
+		return nil
 	}
-	t := msg.t
-	t.digest = msg.plan.Digest
-	m.dialog = newDialog(m.now, "Take back: "+t.cidr, text, "y", "take it back",
-		func(m *Model) tea.Cmd {
-			return m.decide(t, blocklist.Undo, "taken back in the console", "taken back")
-		})
+	m.now = m.cfg.Now()
+	c := choice{marked: msg.c.marked, left: msg.c.left}
+	var text []string
+	for i, p := range msg.plans {
+		t := msg.c.ok[i]
+		switch {
+		case p.err != nil:
+			c.left = append(c.left, leftOut{t.cidr, clean(p.err.Error())})
+			continue
+		case len(p.plan.Conflicts) > 0:
+			c.left = append(c.left, leftOut{t.cidr, "not undone, nothing was written: " + clean(p.plan.Conflicts[0])})
+			continue
+		}
+		t.seal = p.plan.Digest
+		c.ok = append(c.ok, t)
+		text = append(text, p.plan.Text())
+		for _, s := range p.plan.Steps {
+			text = append(text, "  "+stepText(s))
+		}
+	}
+	if len(c.ok) == 0 {
+		m.closeDialog()
+		m.say(c.left[0].why, true)
+		return nil
+	}
+	for _, l := range c.left {
+		text = append(text, "left out: "+l.cidr+": "+l.why)
+	}
+	d := msg.d
+	d.waiting, d.title, d.text, d.yes, d.verb = "", undoTitle(c), text, "y", "take it back"
+	d.opened, d.last, d.heard = m.now, m.now, false
+	d.act = func(m *Model) tea.Cmd { return m.takeBack(c) }
+	return m.wake(quiet)
+}
+
+func (m *Model) takeBack(c choice) tea.Cmd {
+	m.watch(blocklist.Undo, c.ok...)
+	if !c.marked && len(c.ok) == 1 {
+		return m.decideStill(undoing(), c.ok[0], "taken back in the console")
+	}
+	return m.startJob(undoing(), c, "taken back in the console")
 }

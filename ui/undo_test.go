@@ -8,13 +8,13 @@ import (
 	"selfprotect/engine"
 )
 
-// undoing is a console that plans what a test wants.
-type undoing struct {
+// undoConsole is a console that plans what a test wants.
+type undoConsole struct {
 	*console
 	plan engine.UndoPlan
 }
 
-func (u *undoing) PlanUndo(context.Context, blocklist.ID) (engine.UndoPlan, error) {
+func (u *undoConsole) PlanUndo(context.Context, blocklist.ID) (engine.UndoPlan, error) {
 	return u.plan, nil
 }
 
@@ -32,7 +32,7 @@ func TestUndoKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &undoing{s.con, engine.UndoPlan{Block: b, After: after, Digest: "seen"}}
+	u := &undoConsole{s.con, engine.UndoPlan{Block: b, After: after, Digest: "seen"}}
 	s.m.cfg.Console = u
 	s.press("down", "U")
 	s.expect("Take back: " + b.Prefix.String())
