@@ -36,7 +36,7 @@ var allCanaries = []canary{
 	{"a guard that grows is not heard", "engine/work.go", "l.guard = l.guardBase.With(append(own, l.extra...)...)", "l.guard = l.guardBase.With(own...)", 32},
 	{"written without the journal", "engine/work.go", "		if !errors.Is(err, errReplan) {\n			l.note(err)\n		}\n		l.replan()\n		return false", "		if errors.Is(err, errReplan) {\n			l.replan()\n			return false\n		}", 1},
 	{"an answer settles twice", "engine/work.go", "if !l.list.IsPending(r.writeID) {", "if false {", 0},
-	{"the budget of calls is not kept", "engine/work.go", "	callBudget = 110", "	callBudget = 1100000", 1},
+	{"the budget of calls is not kept", "engine/work.go", "	callBudget = 105", "	callBudget = 1050000", 1},
 	{"what could not be recorded is not read again", "engine/poll.go", "broken && ok {", "broken && ok && false {", 3},
 	{"the clock is believed", "engine/clock.go", "	case by.Abs() > maxJump:\n		c.anchor", "	case by.Abs() > maxJump && by > 1000*time.Hour:\n		c.anchor", 3},
 	{"auto mode does not stay stopped", "engine/work.go", "	ceiling := l.list.Ceiling().Mode\n", "	ceiling := policy.Auto\n", 1},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"selfprotect/blocklist"
+	"selfprotect/firewall"
 	"selfprotect/policy"
 )
 
@@ -84,6 +85,26 @@ func TestGrownGuardRemovesTheBlock(t *testing.T) {
 		}
 		r.wait(time.Hour)
 		r.wantOurs("203.0.113.6/32", "203.0.113.99/32")
+		r.stop()
+	})
+}
+
+// TestLinkedNetworksAreGuarded: what the VPC reaches by peering or a private route
+// is refused, with the way to it as the reason.
+func TestLinkedNetworksAreGuarded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, policy.Auto)
+		r.fw.Edit(acl1, func(a *firewall.ACL) {
+			a.Linked = []firewall.Linked{{Prefix: netip.MustParsePrefix("203.0.113.0/28"), Via: "VPC peering pcx-1"}}
+		})
+		r.start()
+		r.wait(time.Minute)
+		r.src.add(outbound("a1", "203.0.113.7", "203.0.113.77"))
+		r.wait(time.Minute)
+		r.wantOurs("203.0.113.77/32")
+		if !contains(r.lines("refused"), "VPC peering pcx-1") {
+			t.Errorf("lines %v", r.lines("refused"))
+		}
 		r.stop()
 	})
 }

@@ -27,7 +27,7 @@ import (
 
 var (
 	simSeed  = flag.Int64("sim.seed", -1, "replay this seed alone, and print its trace")
-	simSeeds = flag.Int("sim.seeds", 10, "how many seeds to run")
+	simSeeds = flag.Int("sim.seeds", 4, "how many seeds to run")
 	simFirst = flag.Int("sim.first", 0, "the first seed")
 )
 

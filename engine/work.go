@@ -20,9 +20,9 @@ const (
 	// leaseTTL is how long a lease lasts when its holder is gone.
 	leaseTTL = 30 * time.Second
 	// callWindow and callBudget bound the calls to EC2 for each ACL, whatever
-	// fails; reads of VPC data, a few an hour, come on top.
+	// fails; reads of VPC data, six or twelve in the window, come on top.
 	callWindow = blocklist.WriteWindow
-	callBudget = 110
+	callBudget = 105
 	// deniedLimit is how many refusals in a row for want of permission stop auto.
 	deniedLimit = 3
 	// learnedFor is how long a quota that the service taught is believed.
@@ -400,6 +400,9 @@ func (l *loop) refreshGuard() {
 		}
 		for _, p := range a.live.Own {
 			own = append(own, policy.Guarded{Prefix: p, Why: "an address of our own (elastic IP or NAT gateway)"})
+		}
+		for _, n := range a.live.Linked {
+			own = append(own, policy.Guarded{Prefix: n.Prefix, Why: "a network that " + a.live.VPC + " reaches by " + n.Via})
 		}
 	}
 	l.guard = l.guardBase.With(append(own, l.extra...)...)

@@ -134,6 +134,7 @@ type ACL struct {
 	VPC     string         `json:"vpc,omitempty"`
 	CIDRs   []netip.Prefix `json:"cidrs,omitempty"` // of the VPC
 	Own     []netip.Prefix `json:"own,omitempty"`   // other addresses of our own that the back end could read, such as elastic IPs and NAT gateways
+	Linked  []Linked       `json:"linked,omitempty"`
 	Subnets []string       `json:"subnets,omitempty"`
 	// Quota is the number of entries for each direction and family that the account
 	// may have, as Service Quotas says; 0 when it could not be read.
@@ -143,6 +144,12 @@ type ACL struct {
 	Entries []Entry `json:"entries"`
 	// Warnings are parts that could not be read, in plain words.
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Linked is a network that the VPC reaches without the Internet.
+type Linked struct {
+	Prefix netip.Prefix `json:"prefix"`
+	Via    string       `json:"via"` // such as "VPC peering pcx-1", "a route to tgw-1"
 }
 
 // Sort puts the entries into the order that the type promises.

@@ -50,6 +50,8 @@ type EC2 struct {
 	subnets  []Subnet
 	elastic  []Address
 	nats     []NATGateway
+	peerings []Peering
+	tables   []RouteTable
 	acls     map[string]*liveACL
 	landing  []lateWrite // sorted by due time
 	calls    callLog

@@ -27,6 +27,12 @@ func (s *EC2) describe(f form, action string, seen time.Time) (*answer, *apiErro
 	case actionAddresses:
 		return list(f, "AllocationId", "InvalidAllocationID.NotFound", s.elastic, addressFields,
 			func(a *answer, e Address) { a.Addresses = append(a.Addresses, addressXML(e)) })
+	case actionPeerings:
+		return list(f, "VpcPeeringConnectionId", "InvalidVpcPeeringConnectionID.NotFound", s.peerings, peeringFields,
+			func(a *answer, p Peering) { a.Peerings = append(a.Peerings, s.peeringXML(p)) })
+	case actionRoutes:
+		return list(f, "RouteTableId", "InvalidRouteTableID.NotFound", s.tables, tableFields,
+			func(a *answer, t RouteTable) { a.Tables = append(a.Tables, s.tableXML(t)) })
 	default:
 		return list(f, "NatGatewayId", "NatGatewayNotFound", s.nats, natFields,
 			func(a *answer, n NATGateway) { a.NATs = append(a.NATs, natXML(n)) })

@@ -22,6 +22,8 @@ const (
 	actionSubnets   = "DescribeSubnets"
 	actionAddresses = "DescribeAddresses"
 	actionNATs      = "DescribeNatGateways"
+	actionPeerings  = "DescribeVpcPeeringConnections"
+	actionRoutes    = "DescribeRouteTables"
 	actionIdentity  = "GetCallerIdentity"
 
 	maxBody = 1 << 20
@@ -187,7 +189,7 @@ func (s *EC2) refuse(r request, now time.Time) *apiError {
 
 func ec2Actions() []string {
 	return []string{actionDescribe, actionCreate, actionReplace, actionDelete,
-		actionVPCs, actionSubnets, actionAddresses, actionNATs}
+		actionVPCs, actionSubnets, actionAddresses, actionNATs, actionPeerings, actionRoutes}
 }
 
 // land keeps a write that takes effect later.

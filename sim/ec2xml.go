@@ -20,6 +20,8 @@ type answer struct {
 	Subnets   []xmlSubnet  `xml:"subnetSet>item"`
 	Addresses []xmlAddress `xml:"addressesSet>item"`
 	NATs      []xmlNAT     `xml:"natGatewaySet>item"`
+	Peerings  []xmlPeering `xml:"vpcPeeringConnectionSet>item"`
+	Tables    []xmlTable   `xml:"routeTableSet>item"`
 	NextToken string       `xml:"nextToken,omitempty"`
 	identity  *xmlIdentity
 	quota     *quotaJSON

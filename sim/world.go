@@ -120,5 +120,9 @@ func (w *World) buildVPC(seed uint64) {
 		w.EC2.AddAddress(Address{AllocationID: fmt.Sprintf("eipalloc-%017x", i+1), Public: w.Own[i],
 			Private: netip.AddrFrom4([4]byte{10, 1, 1, byte(5 + i)}), InstanceID: a.InstanceID})
 	}
+	w.EC2.AddPeering(Peering{ID: "pcx-" + fmt.Sprintf("%017x", 1), Requester: PeeringEnd{VPC: w.VPCID, CIDRs: []netip.Prefix{w.VPC}},
+		Accepter: PeeringEnd{VPC: "vpc-" + fmt.Sprintf("%017x", 2), CIDRs: []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")}}})
+	w.EC2.AddRouteTable(RouteTable{ID: "rtb-" + fmt.Sprintf("%017x", 1), VPC: w.VPCID, Routes: []Route{{w.VPC.String(), "local"},
+		{"10.2.0.0/16", "pcx-" + fmt.Sprintf("%017x", 1)}, {"0.0.0.0/0", "igw-" + fmt.Sprintf("%017x", 1)}}})
 	w.EC2.AddNATGateway(NATGateway{ID: "nat-" + fmt.Sprintf("%017x", 1), VPC: w.VPCID, Subnet: w.SubnetID, Public: w.Own[len(w.Own)-1]})
 }

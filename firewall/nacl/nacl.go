@@ -3,8 +3,8 @@
 //
 // The protocol. Read asks DescribeNetworkAcls, paged and filtered by id, once for
 // each group of ACLs that share account and region, once in ten minutes for the
-// VPCs' CIDRs and our own public addresses, and once in an hour GetServiceQuota
-// for the quota of entries. That one may be denied or fail without a word, as the
+// VPCs' CIDRs, the networks that they are linked to and our own public addresses,
+// and once in an hour GetServiceQuota for the quota of entries. That one may be denied or fail without a word, as the
 // default holds then, and it is not sent where only EC2's endpoint is set. Do makes
 // exactly one call with no retry by the SDK: an answer that was lost must not lead
 // to a second request that nobody knows of. An error code that EC2 gives only when
@@ -67,6 +67,8 @@ type reader interface {
 	ec2.DescribeNetworkAclsAPIClient
 	ec2.DescribeVpcsAPIClient
 	ec2.DescribeNatGatewaysAPIClient
+	ec2.DescribeVpcPeeringConnectionsAPIClient
+	ec2.DescribeRouteTablesAPIClient
 	DescribeAddresses(context.Context, *ec2.DescribeAddressesInput, ...func(*ec2.Options)) (*ec2.DescribeAddressesOutput, error)
 }
 

@@ -23,17 +23,24 @@ import (
 
 const deny = types.RuleActionDeny
 
-// ownEvery is how often VPC CIDRs and our public addresses are read.
-const ownEvery = 10 * time.Minute
+// ownEvery is how often VPC CIDRs and our public addresses are read; ownRetry is
+// when a read that failed is tried once more before that.
+const (
+	ownEvery = 10 * time.Minute
+	ownRetry = time.Minute
+)
 
 // ownAddresses are the networks and addresses of our own in one account and
 // region.
 type ownAddresses struct {
-	mu       sync.Mutex
-	readAt   time.Time
-	vpcs     map[string][]netip.Prefix
-	public   []netip.Prefix
-	warnings []string
+	mu     sync.Mutex
+	vpcs   map[string][]netip.Prefix
+	public []netip.Prefix
+	peers  map[string][]firewall.Linked
+	routes map[string][]firewall.Linked
+	wide   map[string][]string // routes that are too wide or too vague for the guard, in words
+
+	vpcPart, peerPart, routePart, publicPart part
 }
 
 // Read gives the ACLs that could be read, sorted by id; the error joins a
@@ -216,20 +223,12 @@ func toEntry(e types.NetworkAclEntry) (firewall.Entry, string) {
 	return out, ""
 }
 
-// readOwn reads the VPCs and our public addresses, at most once in ten minutes,
-// sooner after a failure.
+// readOwn reads the VPCs, what they are linked to and our public addresses, each at
+// most once in ten minutes, once more after a minute when it failed.
 func (b *Backend) readOwn(ctx context.Context, g *group, acls []firewall.ACL) *ownAddresses {
 	o := &g.own
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	pause := ownEvery
-	if len(o.warnings) > 0 {
-		pause = time.Minute
-	}
-	if !o.readAt.IsZero() && time.Since(o.readAt) < pause {
-		return o
-	}
-	o.readAt, o.warnings = time.Now(), nil
 	var ids []string
 	for _, a := range acls {
 		if a.VPC != "" && !slices.Contains(ids, a.VPC) {
@@ -237,14 +236,37 @@ func (b *Backend) readOwn(ctx context.Context, g *group, acls []firewall.ACL) *o
 		}
 	}
 	if len(ids) > 0 {
-		if err := b.readVPCs(ctx, g, ids); err != nil {
-			o.warnings = append(o.warnings, "the VPC's CIDRs could not be read, so the guard lacks them: "+explain(err, g).Error())
-		}
+		o.vpcPart.read(g, "the VPC's CIDRs", func() error { return b.readVPCs(ctx, g, ids) })
+		o.peerPart.read(g, "the networks of peered VPCs", func() error { return b.readPeers(ctx, g, ids) })
+		o.routePart.read(g, "the routes of the VPC", func() error { return b.readRoutes(ctx, g, ids) })
 	}
-	if err := b.readPublic(ctx, g); err != nil {
-		o.warnings = append(o.warnings, "our own public addresses could not be read, so the guard lacks them: "+explain(err, g).Error())
-	}
+	o.publicPart.read(g, "our own public addresses", func() error { return b.readPublic(ctx, g) })
 	return o
+}
+
+// part is one of the optional reads: when it is due, and why the last one failed.
+type part struct {
+	due      time.Time
+	failures int
+	warning  string
+}
+
+// read does the read when it is due. What an earlier one found stays when it fails.
+func (p *part) read(g *group, what string, do func() error) {
+	now := time.Now()
+	if now.Before(p.due) {
+		return
+	}
+	p.due, p.warning = now.Add(ownEvery), ""
+	err := do()
+	if err == nil {
+		p.failures = 0
+		return
+	}
+	if p.failures++; p.failures == 1 {
+		p.due = now.Add(ownRetry)
+	}
+	p.warning = what + " could not be read, so the guard lacks them: " + explain(err, g).Error()
 }
 
 func (b *Backend) readVPCs(ctx context.Context, g *group, ids []string) error {
@@ -317,5 +339,11 @@ func (o *ownAddresses) addTo(a *firewall.ACL) {
 	defer o.mu.Unlock()
 	a.CIDRs = slices.Clone(o.vpcs[a.VPC])
 	a.Own = slices.Clone(o.public)
-	a.Warnings = append(a.Warnings, o.warnings...)
+	a.Linked = slices.Concat(o.peers[a.VPC], o.routes[a.VPC])
+	for _, p := range []part{o.vpcPart, o.peerPart, o.routePart, o.publicPart} {
+		if p.warning != "" {
+			a.Warnings = append(a.Warnings, p.warning)
+		}
+	}
+	a.Warnings = append(a.Warnings, o.wide[a.VPC]...)
 }
