@@ -23,6 +23,22 @@ func cmdQuota(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(control(stageOf(ts).server.url+"/_sim/quota", body, &now))
 }
 
+// cmdRequests holds how often an endpoint of the alert API was asked.
+func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: requests ENDPOINT N")
+	}
+	var got struct {
+		ThreatStack struct {
+			ByEndpoint map[string]int `json:"by_endpoint"`
+		} `json:"threatstack"`
+	}
+	ts.Check(control(stageOf(ts).server.url+"/_sim/requests", "", &got))
+	if n := got.ThreatStack.ByEndpoint[args[0]]; n != number(ts, args[1]) {
+		ts.Fatalf("%d requests of %s, want %s", n, args[0], args[1])
+	}
+}
+
 // cmdIdleRule adds a rule that is not enabled, and sets IDLERULE to its id.
 func cmdIdleRule(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
@@ -30,7 +46,7 @@ func cmdIdleRule(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	const id = "01234567-89ab-cdef-0123-456789abcdef"
 	w := stageOf(ts).world
-	w.ThreatStack.AddRule(sim.Rule{ID: id, RulesetID: w.RulesetID, Name: "idle"})
+	w.ThreatStack.AddRule(sim.Rule{ID: id, RulesetID: w.RulesetID, Name: "idle", Title: "idle", Type: "Host", Severity: 3, AlertDescription: "idle"})
 	ts.Setenv("IDLERULE", id)
 }
 

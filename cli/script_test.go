@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	exited CODE                 wait for its end and hold it to its exit code
 //	fault JSON                  set faults of the servers
 //	quota N                     set how many entries the network ACL may have
+//	requests ENDPOINT N         the alert API's endpoint was asked N times
 //	idlerule                    add a rule that is not enabled: $IDLERULE
 //	effect ADDRESS              wait until the network ACL denies it
 //	exitedin LEAST MOST CODE    as exited, with limits for the time that it takes
@@ -44,7 +45,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "server": cmdServer, "alert": cmdAlert, "denied": cmdDenied, "writes": cmdWrites,
 			"start": cmdStart, "await": cmdAwait, "signal": cmdSignal, "exited": cmdExited, "events": cmdEvents,
-			"fault": cmdFault, "quota": cmdQuota, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn,
+			"fault": cmdFault, "quota": cmdQuota, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn, "requests": cmdRequests,
 		},
 	})
 }
