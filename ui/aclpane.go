@@ -2,9 +2,9 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
+	"selfprotect/blocklist"
 	"selfprotect/engine"
 	"selfprotect/firewall"
 )
@@ -29,21 +29,17 @@ func (m *Model) aclPane(w, h int) []string {
 	}
 	out := []string{m.rule(w, cut(title, w-8), m.pane == paneACL, right)}
 	out = append(out, m.gauges(w, a)...)
-	lines, linked := m.aclLines(w, a)
 	room := max(h-len(out), 0)
-	out = append(out, m.window(lines, room, linked, w)...)
+	lines, see := m.paintACL(m.aclLines(w, a), w)
+	out = append(out, m.window(lines, room, see, w)...)
 	return out[:h]
 }
 
-// window gives the part of the lines that fits: scrolled when the pane has the
-// focus, else so that the linked line is visible.
-func (m *Model) window(lines []string, room, linked, w int) []string {
+// window gives the part of the lines that fits, so that one line is visible.
+func (m *Model) window(lines []string, room, see, w int) []string {
 	top := 0
-	if m.pane == paneACL {
-		m.scroll[paneACL] = max(0, min(m.scroll[paneACL], len(lines)-room))
-		top = m.scroll[paneACL]
-	} else if linked >= room {
-		top = min(linked-room/2, max(len(lines)-room, 0))
+	if see >= room-1 {
+		top = max(min(see-room/2, len(lines)-room), 0)
 	}
 	out := append([]string(nil), lines[min(top, len(lines)):min(top+room, len(lines))]...)
 	if hidden := len(lines) - top - room; hidden > 0 && room > 0 {
@@ -124,47 +120,34 @@ func (m *Model) gauge(w int, b firewall.Budget) string {
 	return line(w, seg{m.th.dim, label}, seg{p, strings.Repeat(m.gl.bar, full)}, seg{m.th.rule, strings.Repeat(m.gl.bar0, cells-full)}, seg{p, count})
 }
 
-// aclLines are the entries and what belongs to them; linked is the line of the
-// highlighted block, -1 for none.
-func (m *Model) aclLines(w int, a *engine.ACLView) (out []string, linked int) {
-	linked = -1
-	pick := m.highlighted()
+// aclLines are the entries and what belongs to them.
+func (m *Model) aclLines(w int, a *engine.ACLView) []aclLine {
+	var out []aclLine
 	dir := firewall.Direction(0)
 	for _, e := range a.Entries {
 		if e.Direction != dir {
 			dir = e.Direction
-			out = append(out, line(w, seg{m.th.header, " " + strings.ToUpper(dir.String())}))
+			out = append(out, aclLine{text: line(w, seg{m.th.header, " " + strings.ToUpper(dir.String())})})
 		}
-		isLinked := pick != nil && isLinkedTo(e, pick)
-		if isLinked && linked < 0 {
-			linked = len(out)
-		}
-		out = append(out, m.entryLine(w, e, isLinked))
+		out = append(out, aclLine{entryKey(e), m.entryLine(w, e), servedBy(e)})
 	}
 	if len(a.Waiting) > 0 {
-		out = append(out, line(w, seg{m.th.warn, fmt.Sprintf(" WAITING for a slot: %d", len(a.Waiting))}))
+		out = append(out, aclLine{text: line(w, seg{m.th.warn, fmt.Sprintf(" WAITING for a slot: %d", len(a.Waiting))})})
 		for _, x := range a.Waiting {
-			out = append(out, m.waitingLine(w, x))
+			out = append(out, aclLine{fmt.Sprintf("waiting %s %s", x.Direction, x.Block), m.waitingLine(w, x), []blocklist.ID{x.Block}})
 		}
 	}
 	if len(a.Drifted) > 0 {
-		out = append(out, line(w, seg{m.th.bad, fmt.Sprintf(" REMOVED by somebody else: %d", len(a.Drifted))}))
+		out = append(out, aclLine{text: line(w, seg{m.th.bad, fmt.Sprintf(" REMOVED by somebody else: %d", len(a.Drifted))})})
 		for _, x := range a.Drifted {
-			out = append(out, line(w, seg{m.th.bad, fit(" "+m.gl.drift, 6)}, seg{m.th.plain, x.Prefix.String()}, seg{m.th.dim, fmt.Sprintf("  was %d, %s ago", x.Number, age(m.now, x.Since))}))
+			text := line(w, seg{m.th.bad, fit(" "+m.gl.drift, 6)}, seg{m.th.plain, x.Prefix.String()}, seg{m.th.dim, fmt.Sprintf("  was %d, %s ago", x.Number, age(m.now, x.Since))})
+			out = append(out, aclLine{fmt.Sprintf("drifted %s %d %s", x.Direction, x.Number, x.Prefix), text, []blocklist.ID{x.Block}})
 		}
 	}
 	if a.InFlight > 0 {
-		out = append(out, line(w, seg{m.th.dim, " " + plural(a.InFlight, "write is", "writes are") + " not settled yet"}))
+		out = append(out, aclLine{text: line(w, seg{m.th.dim, " " + plural(a.InFlight, "write is", "writes are") + " not settled yet"})})
 	}
-	return out, linked
-}
-
-// isLinkedTo says whether an entry belongs to the highlighted block.
-func isLinkedTo(e engine.EntryView, pick *target) bool {
-	if e.Owner == engine.SystemOwn || !e.Prefix.IsValid() {
-		return false
-	}
-	return e.Prefix.String() == pick.cidr || slices.Contains(e.Serves, pick.block)
+	return out
 }
 
 // waitingLine shows a block without a slot: its weight, whether it is next, and
@@ -202,7 +185,7 @@ func entryTail(e engine.EntryView, left string) string {
 	return tail
 }
 
-func (m *Model) entryLine(w int, e engine.EntryView, linked bool) string {
+func (m *Model) entryLine(w int, e engine.EntryView) string {
 	number, verb, left, numberWidth := fmt.Sprint(e.Number), "allow", spanLong, 6
 	if w < 40 {
 		left, numberWidth = span, 4
@@ -246,8 +229,5 @@ func (m *Model) entryLine(w int, e engine.EntryView, linked bool) string {
 		p, tail = m.th.bad, e.Effect.String()
 	}
 	head := fmt.Sprintf("%s %s %s %s ", fitRight(number, numberWidth), sign, verb, prefix)
-	if linked {
-		return m.th.linked.text(fit(head+strings.Repeat(" ", max(w-width(head)-width(tail)-1, 0))+tail, w))
-	}
 	return spread(w, []seg{{p, head}}, []seg{{m.th.dim, cut(tail, max(w-width(head)-1, 0)) + " "}})
 }

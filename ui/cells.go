@@ -63,6 +63,9 @@ func cut(s string, w int) string {
 	return s
 }
 
+// stripped gives the text of a line without its styles.
+func stripped(s string) string { return ansi.Strip(s) }
+
 // seg is a piece of a line with its style.
 type seg struct {
 	p paint

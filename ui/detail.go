@@ -32,8 +32,10 @@ func (m *Model) detailPane(w, h int) []string {
 	return out
 }
 
-func (m *Model) detail(w int) (string, []string) {
-	id := m.list().cursor
+func (m *Model) detail(w int) (string, []string) { return m.detailOf(w, m.list().cursor) }
+
+// detailOf shows a row of the list on the screen.
+func (m *Model) detailOf(w int, id string) (string, []string) {
 	switch m.tab {
 	case tabAlerts:
 		if a := m.ix.alerts[id]; a != nil {
@@ -196,7 +198,7 @@ func (m *Model) background(w int, b blocklist.Block, score blocklist.Score, rule
 	}
 	for _, id := range b.Alerts {
 		a := m.ix.alerts[id]
-		if a == nil {
+		if a == nil || m.overlay == overlayRow { // the page shows all of them
 			continue
 		}
 		out = append(out, line(w, seg{m.th.dim, "   " + fit(age(m.now, a.CreatedAt)+" ago", 8)}, seg{m.th.plain, string(a.Title)}))
@@ -222,9 +224,9 @@ func (m *Model) evidenceLines(w int, list []alert.Evidence) []string {
 func (m *Model) alertDetail(w int, a *engine.AlertRow) (string, []string) {
 	var out []string
 	title := "Alert"
-	if t := m.highlighted(); t != nil && t.state == blocklist.Pending {
+	if ids := m.ix.blocksOfAlert(a); len(ids) == 1 && m.ix.proposals[ids[0]] != nil {
 		title = "Approving this would"
-		out = m.effect(w, m.ix.proposals[t.block])
+		out = m.effect(w, m.ix.proposals[ids[0]])
 	}
 	for _, s := range a.Sightings {
 		_, st := m.sightingState(s)

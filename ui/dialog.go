@@ -166,7 +166,12 @@ func (m *Model) choiceKey(name string) (tea.Cmd, bool) {
 		}
 		m.closeDialog()
 		m.pressed = name
-		return o.do(m), true
+		// It acts on the frame under the dialog, which stood still long enough.
+		moved := m.movedAt
+		m.movedAt = time.Time{}
+		cmd := o.do(m)
+		m.movedAt = moved
+		return cmd, true
 	}
 	if d.input == nil {
 		m.closeDialog()

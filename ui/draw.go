@@ -37,6 +37,8 @@ func (m *Model) draw() string {
 		lines = append(lines, m.page2("What was done", m.jobLines())...)
 	case m.snap == nil:
 		lines = append(lines, m.loading()...)
+	case m.overlay == overlayRow:
+		lines = append(lines, m.page2(m.pageTitle(), m.rowPage())...)
 	default:
 		lines = append(lines, m.body()...)
 		m.noteDrawn()
@@ -79,14 +81,14 @@ func (m *Model) body() []string {
 	upper := h - detail
 	var out []string
 	switch {
+	case m.w >= roomy: // room for the network ACL from top to bottom
+		right := m.aclWidth()
+		left := m.w - right - 1
+		return m.beside(append(m.listPane(left, upper), m.detailPane(left, detail)...), m.aclPane(right, h))
 	case m.w >= sideBySide:
 		right := m.aclWidth()
 		left := m.w - right - 1
-		ls, rs := m.listPane(left, upper), m.aclPane(right, upper)
-		bar := m.th.rule.text(m.gl.pipe)
-		for i := range upper {
-			out = append(out, ls[i]+bar+rs[i])
-		}
+		out = m.beside(m.listPane(left, upper), m.aclPane(right, upper))
 	case m.pane == paneACL:
 		m.listPane(m.w, upper)
 		out = m.aclPane(m.w, upper)
@@ -94,6 +96,16 @@ func (m *Model) body() []string {
 		out = m.listPane(m.w, upper)
 	}
 	return append(out, m.detailPane(m.w, detail)...)
+}
+
+// beside puts two panes of the same height beside each other.
+func (m *Model) beside(left, right []string) []string {
+	bar := m.th.rule.text(m.gl.pipe)
+	out := make([]string, len(left))
+	for i := range left {
+		out[i] = left[i] + bar + right[i]
+	}
+	return out
 }
 
 func (m *Model) aclWidth() int {

@@ -36,10 +36,11 @@ func listKeys() []binding {
 func lookKeys() []binding {
 	const group = "look"
 	return []binding{
+		{"open", []string{"enter"}, group, "open", "everything about the highlighted row, on a page; in the network ACL: go to the block of the entry", nil, (*Model).openPage},
 		{"next-pane", []string{"tab"}, group, "pane", "move between list, network ACL and detail", nil,
-			func(m *Model) tea.Cmd { m.pane = (m.pane + 1) % paneCount; return nil }},
+			func(m *Model) tea.Cmd { return m.nextPane(1) }},
 		{"previous-pane", []string{"shift+tab"}, group, "", "the same backwards", nil,
-			func(m *Model) tea.Cmd { m.pane = (m.pane + paneCount - 1) % paneCount; return nil }},
+			func(m *Model) tea.Cmd { return m.nextPane(paneCount - 1) }},
 		{"next-acl", []string{"]"}, group, "", "next network ACL", nil, func(m *Model) tea.Cmd { return m.nextACL(1) }},
 		{"previous-acl", []string{"["}, group, "", "previous network ACL", nil, func(m *Model) tea.Cmd { return m.nextACL(-1) }},
 		{"filter", []string{"/"}, group, "filter", "show only rows that contain a text", nil, func(m *Model) tea.Cmd { m.filtering = true; return nil }},
@@ -97,11 +98,20 @@ func (m *Model) open(t tab) tea.Cmd {
 	return nil
 }
 
+func (m *Model) nextPane(d pane) tea.Cmd {
+	m.pane = (m.pane + d) % paneCount
+	if m.pane == paneACL {
+		m.enterACL()
+	}
+	return nil
+}
+
 func (m *Model) nextACL(d int) tea.Cmd {
 	if m.snap != nil && len(m.snap.ACLs) > 0 {
 		n := len(m.snap.ACLs)
 		m.acl = (m.acl + d + n) % n
-		m.scroll[paneACL] = 0
+		m.aclAt = ""
+		m.enterACL()
 	}
 	return nil
 }
@@ -109,6 +119,10 @@ func (m *Model) nextACL(d int) tea.Cmd {
 func (m *Model) page() int { return max(m.list().height-1, 1) }
 
 func (m *Model) move(d int) tea.Cmd {
+	if m.pane == paneACL {
+		m.moveACL(d)
+		return nil
+	}
 	if m.pane != paneList {
 		m.scroll[m.pane] = max(0, min(m.scroll[m.pane]+d, 1<<20))
 		return nil
@@ -121,6 +135,10 @@ func (m *Model) move(d int) tea.Cmd {
 }
 
 func (m *Model) first() tea.Cmd {
+	if m.pane == paneACL {
+		m.moveACL(-1 << 20)
+		return nil
+	}
 	if m.pane != paneList {
 		m.scroll[m.pane] = 0
 		return nil
@@ -182,6 +200,9 @@ func (m *Model) filterKey(k tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Model) overlayKey(name string) tea.Cmd {
+	if m.overlay == overlayRow {
+		return m.pageKey(name)
+	}
 	switch name {
 	case "j", "down":
 		m.scroll[paneList]++

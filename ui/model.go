@@ -56,12 +56,16 @@ type Model struct {
 	snap *engine.Snapshot // the one that is shown: live, or frozen while paused
 	ix   *index           // of snap
 
-	tab    tab
-	pane   pane
-	lists  [tabCount]list
-	marks  [tabCount]marks
-	acl    int // which ACL is shown
-	scroll [paneCount]int
+	tab     tab
+	pane    pane
+	lists   [tabCount]list
+	marks   [tabCount]marks
+	acl     int    // which ACL is shown
+	aclAt   string // the line of it under the cursor
+	aclIdx  int
+	linked  map[string]bool // rows that belong to that line
+	pageRow string          // the row that has a page
+	scroll  [paneCount]int
 
 	filter    string
 	filtering bool
@@ -104,6 +108,7 @@ const (
 	overlayHelp
 	overlayProblems
 	overlayJob
+	overlayRow
 )
 
 // Messages.

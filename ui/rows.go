@@ -15,11 +15,14 @@ func visibleWidth(s string) int { return ansi.StringWidth(s) }
 
 // listPane draws the tabs, the column heads and the visible rows.
 func (m *Model) listPane(w, h int) []string {
+	if m.carded() {
+		return m.cardPane(w, h)
+	}
 	l := m.list()
 	l.resize(h - 2)
 	out := make([]string, 0, h)
 	out = append(out, m.tabs(w), line(w, seg{m.th.header, m.heads(w)}))
-	from, to := l.visible()
+	from, to := m.visibleRows(l)
 	for i := from; i < to; i++ {
 		out = append(out, m.row(w, l.ids[i], i == l.idx))
 	}
@@ -119,12 +122,9 @@ func (m *Model) heads(w int) string {
 // row draws one row of the list on the screen.
 func (m *Model) row(w int, id string, picked bool) string {
 	segs := m.markedSegs(id, m.rowSegs(w, id))
-	if !picked {
+	p, painted := m.rowPaint(id, picked)
+	if !painted {
 		return line(w, segs...)
-	}
-	p := m.th.cursor
-	if m.pane != paneList {
-		p = m.th.cursorIdle
 	}
 	var b strings.Builder
 	for _, g := range segs {
