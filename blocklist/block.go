@@ -85,6 +85,9 @@ type Block struct {
 	// Pinned says that a person wants it before everything and without an end.
 	Pinned   bool   `json:"pinned,omitempty"`
 	PinnedBy string `json:"pinned_by,omitempty"`
+	// SnoozedUntil is when a proposal that a person has put off is asked again.
+	SnoozedUntil time.Time `json:"snoozed_until,omitzero"`
+	SnoozedBy    string    `json:"snoozed_by,omitempty"`
 	// Before is where it stood before the last decision; nil when that cannot be
 	// taken back. ByHand says that a person has taken one back: auto mode leaves the
 	// block alone.
@@ -114,6 +117,8 @@ const (
 	Pin     Verb = "pin"     // active: before everything, and it does not expire
 	Undo    Verb = "undo"    // the last decision is taken back
 	Unpin   Verb = "unpin"   // active, pinned: its time to live starts anew
+	Snooze  Verb = "snooze"  // pending: asked again at Until
+	Wake    Verb = "wake"    // pending, snoozed: asked again now
 )
 
 // Decision is what a person, or auto mode, says about a block.
@@ -121,7 +126,8 @@ type Decision struct {
 	Verb   Verb
 	Actor  string // user@host, or auto
 	Reason string
-	Effect string // digest of the effect that was shown; needed to approve
+	Effect string    // digest of the effect that was shown; needed to approve
+	Until  time.Time // snooze: when it is asked again
 }
 
 // Errors of Decide. Each is wrapped with the block's id.

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
-	"net/netip"
 	"selfprotect/alert"
 )
 
@@ -30,6 +30,7 @@ type checkpoint struct {
 	Hits    []guardHit             `json:"hits,omitempty"`
 	Vanish  []vanished             `json:"vanished,omitempty"`
 	Stops   map[string]ModeCeiling `json:"stops,omitempty"`
+	Allowed []Allowance            `json:"allowed,omitempty"`
 	Pruned  time.Time              `json:"pruned,omitzero"`
 }
 
@@ -57,13 +58,14 @@ type leftSlot struct {
 
 // checkpointVersion grows with every change of what Apply does or keeps, so that
 // a checkpoint made by other code is not used.
-const checkpointVersion = 3
+const checkpointVersion = 4
 
 // Save gives the whole state as JSON. The same state gives the same bytes.
 func (l *List) Save() ([]byte, error) {
 	c := checkpoint{V: checkpointVersion, Blocks: l.Blocks(), Alerts: l.Alerts(), Marks: l.marks,
 		Auto: l.auto, Mode: l.mode, Pruned: l.pruned, Sent: l.ledger.sent,
-		Hits: l.breaker.hits, Vanish: l.breaker.vanished, Stops: l.breaker.stops, Guarded: l.breaker.guarded}
+		Hits: l.breaker.hits, Vanish: l.breaker.vanished, Stops: l.breaker.stops, Guarded: l.breaker.guarded,
+		Allowed: l.savedAllowances()}
 	for k, n := range l.past {
 		c.Past = append(c.Past, pastCount{k.Direction, k.Prefix, n})
 	}
@@ -138,6 +140,9 @@ func Load(cfg Config, b []byte) (*List, error) {
 	}
 	for _, d := range c.Drifts {
 		l.ledger.drifts[driftKey{d.ACL, d.Direction, d.Prefix}] = d
+	}
+	for _, a := range c.Allowed {
+		l.allowed[a.Prefix] = a
 	}
 	l.ledger.sent = c.Sent
 	l.breaker = breaker{c.Hits, c.Vanish, c.Stops, c.Guarded}

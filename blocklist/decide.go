@@ -54,6 +54,10 @@ func (l *List) Decide(now time.Time, id ID, d Decision) ([]Event, error) {
 				e.Expires = again
 			}
 		}
+	case Snooze:
+		return snooze(now, b, d, e)
+	case Wake:
+		return wake(now, b, e)
 	case Undo:
 		return l.undo(now, b, d)
 	default:

@@ -35,7 +35,7 @@ import (
 )
 
 // Version is the version of the records that this program writes.
-const Version = 2
+const Version = 3
 
 // ErrNewer says that a record was written by a newer program.
 var ErrNewer = errors.New("the journal holds records of a newer version: run the newer program, or point [state] path at another file")
@@ -62,6 +62,15 @@ const (
 	Undid Kind = "undone"
 	// Restored: a person wants entries back that somebody removed.
 	Restored Kind = "restored"
+	// Snoozed and Woken: a person puts a proposal off until Expires, or no longer.
+	Snoozed Kind = "snoozed"
+	Woken   Kind = "woken"
+	// Allowed and Disallowed: a person wants a prefix never blocked, or no longer.
+	Allowed    Kind = "allowed"
+	Disallowed Kind = "disallowed"
+	// Adopted: a person makes an entry of somebody else ours. With a Proposal it
+	// brings a block of its prefix into force.
+	Adopted Kind = "adopted"
 	// Started and Settled: one write to one ACL.
 	Started Kind = "started"
 	Settled Kind = "settled"
@@ -91,10 +100,11 @@ type Event struct {
 	Alert    *AlertNote   `json:"alert,omitempty"`    // observed
 	Sighting *Sighting    `json:"sighting,omitempty"` // sighted
 	Block    ID           `json:"block,omitempty"`    // the block concerned
-	Proposal *Proposal    `json:"proposal,omitempty"` // proposed
-	Expires  time.Time    `json:"expires,omitzero"`   // approved, denied, unpinned
+	Proposal *Proposal    `json:"proposal,omitempty"` // proposed, adopted
+	Expires  time.Time    `json:"expires,omitzero"`   // approved, denied, unpinned, snoozed, allowed, adopted
+	Prefix   netip.Prefix `json:"prefix,omitzero"`    // allowed, disallowed
 	Effect   string       `json:"effect,omitempty"`   // approved: digest of what was shown
-	Write    *Write       `json:"write,omitempty"`    // started, drifted, returned, gone
+	Write    *Write       `json:"write,omitempty"`    // started, drifted, returned, gone, adopted
 	WriteID  string       `json:"write_id,omitempty"` // started, settled
 	Outcome  WriteOutcome `json:"outcome,omitempty"`  // settled
 	Source   string       `json:"source,omitempty"`   // marked

@@ -41,6 +41,7 @@ type List struct {
 	auto    []autoApproval
 	mode    ModeCeiling
 	breaker breaker
+	allowed map[netip.Prefix]Allowance
 	pruned  time.Time // when ended blocks were last looked through
 }
 
@@ -79,12 +80,13 @@ type autoApproval struct {
 // New gives an empty list.
 func New(cfg Config) *List {
 	return &List{
-		cfg:    cfg.withDefaults(),
-		blocks: map[ID]*Block{},
-		alerts: map[string]*AlertState{},
-		marks:  map[string]time.Time{},
-		past:   map[pastKey]int{},
-		ledger: newLedger(),
+		cfg:     cfg.withDefaults(),
+		blocks:  map[ID]*Block{},
+		alerts:  map[string]*AlertState{},
+		marks:   map[string]time.Time{},
+		past:    map[pastKey]int{},
+		allowed: map[netip.Prefix]Allowance{},
+		ledger:  newLedger(),
 	}
 }
 
@@ -104,6 +106,12 @@ func (l *List) Apply(e Event) error {
 		return l.applyPinned(e)
 	case Undid:
 		return l.applyUndid(e)
+	case Snoozed, Woken:
+		return l.applySnoozed(e)
+	case Allowed, Disallowed:
+		return l.applyAllowed(e)
+	case Adopted:
+		return l.applyAdopted(e)
 	case GuardSized:
 		l.breaker.guarded = e.Count
 		return nil
@@ -252,6 +260,7 @@ func (l *List) applyDecided(e Event) error {
 	b.DecidedAt = e.At
 	b.Expires = e.Expires
 	b.Pinned, b.PinnedBy = false, ""
+	b.SnoozedUntil, b.SnoozedBy = time.Time{}, ""
 	switch e.Kind {
 	case Approved:
 		if !b.Cover {

@@ -92,7 +92,7 @@ func (l *List) sighting(id string, in alert.Indicator) (Sighting, bool) {
 func (l *List) propose(now time.Time, a alert.Alert, in alert.Indicator, v policy.Verdict, id ID, seen bool) (Outcome, []Event) {
 	if b := l.blocks[id]; b != nil {
 		switch {
-		case b.State == Pending && v.Action == policy.Block && !b.ByHand:
+		case b.State == Pending && v.Action == policy.Block && !b.ByHand && !b.Snoozed(now):
 			return OutcomeKnown, []Event{l.approval(now, *b, AutoActor, "auto mode", "")}
 		case b.State == Pending, b.State == Active:
 			return OutcomeKnown, nil

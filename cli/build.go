@@ -102,7 +102,7 @@ func newFirewall(ctx context.Context, cfg *config.Config, readOnly bool) (*nacl.
 func engineConfig(cfg *config.Config, p *parts, pol *policy.Policy, o *options) engine.Config {
 	c := engine.Config{
 		Source: p.source, SourceName: "threatstack", Health: p.health, Firewall: p.aws, Journal: p.journal, Checkpoints: p.journal,
-		Policy: pol, Guarded: p.guards.guarded, Checks: p.checksFor(o), ReadOnly: o.readOnly, NoPoll: o.noPoll,
+		Policy: pol, Guarded: p.guards.guarded, Checks: p.checksFor(o), Access: p.access, ReadOnly: o.readOnly, NoPoll: o.noPoll,
 		PollInterval: cmp.Or(o.pollInterval, cfg.ThreatStack.PollInterval), ReadInterval: cmp.Or(o.readInterval, cfg.Limits.ReadInterval),
 		Settle: cfg.Limits.Settle, RequestExpiry: cfg.Limits.RequestExpiry, MaxTTL: cfg.Limits.MaxTTL,
 		Limits: engine.AutoLimits{PerMinute: cfg.Limits.AutoPerMinute, PerHour: cfg.Limits.AutoPerHour, Overall: cfg.Limits.AutoOverall,
@@ -123,6 +123,21 @@ func (p *parts) checksFor(o *options) func(context.Context) []engine.Problem {
 		return nil
 	}
 	return p.checks
+}
+
+// access says who we are for AWS.
+func (p *parts) access(ctx context.Context) []engine.Access {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	var out []engine.Access
+	for _, id := range p.aws.Identity(ctx) {
+		a := engine.Access{Region: clean(id.Region), Account: clean(id.Account), ARN: clean(id.ARN), Expires: id.Expires, CheckedAt: time.Now()}
+		if nacl.CredentialError(id.Err) { // that STS cannot be reached now says nothing of them
+			a.Err = clean(id.Err.Error())
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 // health is what the source knows of itself.

@@ -116,7 +116,7 @@ func (p *parts) until(ctx context.Context, cfg *config.Config, o *options, j eng
 		return nil, usageError(err)
 	}
 	c := engineConfig(cfg, p, pol, o)
-	c.Journal, c.Checkpoints, c.Checks = j, nil, nil
+	c.Journal, c.Checkpoints, c.Checks, c.Access = j, nil, nil, nil
 	eng, err := engine.New(ctx, c)
 	if err != nil {
 		return nil, err

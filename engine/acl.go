@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -290,3 +291,6 @@ func (a *aclState) forget(id string) {
 	delete(a.since, id)
 	delete(a.told, id)
 }
+
+// numbers gives the range of rule numbers that is ours, both ends included.
+func (a *aclState) numbers() (low, high int) { return cmp.Or(a.cfg.Low, 1), cmp.Or(a.cfg.High, 99) }

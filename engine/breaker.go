@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -54,7 +53,7 @@ func (l *loop) revertStops(t time.Time, events []blocklist.Event) []blocklist.Ev
 // findStrangers looks for entries of others among our numbers, and tells of each
 // new one: they are never touched, but whoever makes them does not know of us.
 func (l *loop) findStrangers(a *aclState) {
-	low, high := cmp.Or(a.cfg.Low, 1), cmp.Or(a.cfg.High, 99)
+	low, high := a.numbers()
 	owned := map[blocklist.Slot]bool{}
 	for _, o := range l.list.Owned(a.cfg.ID) {
 		owned[blocklist.Slot{Direction: o.Direction, Number: o.Number}] = true

@@ -133,6 +133,10 @@ type Config struct {
 	// every minute as long as it finds something. May be nil.
 	Checks func(ctx context.Context) []Problem
 
+	// Access says who we are for AWS and until when. It is called at the start and
+	// every minute. May be nil.
+	Access func(ctx context.Context) []Access
+
 	PollInterval  time.Duration // 0: DefaultPollInterval
 	ReadInterval  time.Duration // 0: DefaultReadInterval
 	Settle        time.Duration // 0: DefaultSettle

@@ -68,6 +68,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		}
 	}
 	l.clock.unconfirmed = true
+	l.refreshGuard()
 	l.runID = fmt.Sprintf("%s/%d", cfg.Holder, l.seq)
 	if r, ok := cfg.Source.(Resumer); ok {
 		r.Resume(l.known())

@@ -17,19 +17,21 @@ const keepEvery = 10 * time.Minute
 type keeper struct {
 	look   func(context.Context) ([]policy.Guarded, error)
 	checks func(context.Context) []Problem
+	access func(context.Context) []Access
 	found  chan keeperNews
 }
 
-// keeperNews is one of the two things that the keeper finds.
+// keeperNews is one of the things that the keeper finds.
 type keeperNews struct {
 	guard    bool // entries and err are news, else problems are
+	access   []Access
 	entries  []policy.Guarded
 	err      error
 	problems []Problem
 }
 
 func newKeeper(cfg Config) *keeper {
-	return &keeper{look: cfg.Guarded, checks: cfg.Checks, found: make(chan keeperNews)}
+	return &keeper{look: cfg.Guarded, checks: cfg.Checks, access: cfg.Access, found: make(chan keeperNews)}
 }
 
 func (k *keeper) run(ctx context.Context) {
@@ -56,7 +58,12 @@ func (k *keeper) run(ctx context.Context) {
 				return
 			}
 		}
-		if k.look == nil && k.checks == nil {
+		if k.access != nil {
+			if a := k.access(ctx); len(a) > 0 && !k.tell(ctx, keeperNews{access: a}) {
+				return
+			}
+		}
+		if k.look == nil && k.checks == nil && k.access == nil {
 			return
 		}
 		select {
@@ -79,7 +86,12 @@ func (k *keeper) tell(ctx context.Context, n keeperNews) bool {
 // kept takes what the keeper found. What it found before stays guarded when
 // this time it could not look everything up.
 func (l *loop) kept(ctx context.Context, g keeperNews) {
-	if !g.guard {
+	switch {
+	case len(g.access) > 0:
+		l.access = g.access
+		l.view.dirty = true
+		return
+	case !g.guard:
 		l.mend(g.problems)
 		return
 	}

@@ -61,7 +61,12 @@ type loop struct {
 	// guardKnown: the keeper has reported; before that nothing is written.
 	guardKnown bool
 	mending    []Problem // what a person must mend
-	stopSoon   string    // why auto mode stops as soon as that can be recorded
+	access     []Access
+	// guardStale says that what people allow has changed; allowEnds is when the next
+	// allowance ends, zero for never.
+	guardStale bool
+	allowEnds  time.Time
+	stopSoon   string // why auto mode stops as soon as that can be recorded
 	startedAt  time.Time
 	view       viewState
 	updates    chan *Snapshot
@@ -181,6 +186,9 @@ func (l *loop) everySecond(ctx context.Context, t time.Time) {
 	}
 	if next, ok := l.list.NextExpiry(); ok && !l.expiryTime(t).Before(next) {
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) { return l.list.Expire(l.expiryTime(t)), nil }))
+	}
+	if !l.allowEnds.IsZero() && !l.expiryTime(t).Before(l.allowEnds) {
+		l.refreshGuard()
 	}
 	if why := l.stopSoon; why != "" {
 		l.stopSoon = ""

@@ -23,6 +23,7 @@ func (l *loop) problems(t time.Time, s *Snapshot) []Problem {
 	if l.clock.doubt != "" {
 		add(Fault, time.Time{}, l.clock.doubt, "auto mode has stopped and blocks expire by the time before, until the alert source's clock confirms ours")
 	}
+	l.accessProblems(t, add)
 	out = append(out, l.mending...)
 	for _, a := range l.acls {
 		l.aclProblems(a, t, add)
@@ -47,6 +48,26 @@ func (l *loop) problems(t time.Time, s *Snapshot) []Problem {
 	}
 	slices.SortStableFunc(out, func(a, b Problem) int { return severityRank(a.Severity) - severityRank(b.Severity) })
 	return out
+}
+
+// expiresSoon is how long before their end credentials are a problem: those that
+// renew themselves have done so by then.
+const expiresSoon = 5 * time.Minute
+
+// accessProblems says which credentials AWS does not accept or soon will not.
+func (l *loop) accessProblems(t time.Time, add func(Severity, time.Time, string, string)) {
+	const hint = "renew them, such as by aws sso login; proposals wait, nothing is dropped"
+	for _, a := range l.access {
+		switch left := a.Expires.Sub(t); {
+		case a.Err != "":
+			add(Fault, a.CheckedAt, "AWS does not accept our credentials in "+a.Region+": "+a.Err, hint)
+		case a.Expires.IsZero() || left > expiresSoon:
+		case left <= 0:
+			add(Fault, a.Expires, "the AWS credentials for "+a.Region+" have expired", hint)
+		default:
+			add(Warning, a.CheckedAt, fmt.Sprintf("the AWS credentials for %s expire in %s", a.Region, max(left.Truncate(time.Minute), time.Minute)), hint)
+		}
+	}
 }
 
 func severityRank(s Severity) int {

@@ -65,7 +65,15 @@ func (l *loop) append(ctx context.Context, events []blocklist.Event) error {
 			return err
 		}
 	}
+	l.keepGuard()
 	return nil
+}
+
+// keepGuard puts what people allow into the guard, when that has changed.
+func (l *loop) keepGuard() {
+	if l.guardStale {
+		l.refreshGuard()
+	}
 }
 
 // catchUp folds what others have written since.
@@ -83,6 +91,7 @@ func (l *loop) catchUp(ctx context.Context) error {
 		return fmt.Errorf("%w: it cannot be read: %w", errJournal, err)
 	}
 	l.behind = false
+	l.keepGuard()
 	l.journalWell()
 	return nil
 }
@@ -95,8 +104,11 @@ func (l *loop) apply(seq uint64, e blocklist.Event) error {
 	l.seq = seq
 	l.view.rev++
 	l.view.dirty = true
-	if e.Kind == blocklist.ModeSet {
+	switch e.Kind {
+	case blocklist.ModeSet:
 		l.modeSet(e)
+	case blocklist.Allowed, blocklist.Disallowed:
+		l.guardStale = true
 	}
 	l.tell(seq, e)
 	return nil

@@ -39,8 +39,36 @@ type Snapshot struct {
 	Log []LogLine
 	// Problems are what is wrong now, worst first; empty when all is well.
 	Problems []Problem
+	// Allowances are the prefixes that a person wants never blocked, sorted.
+	Allowances []blocklist.Allowance
+	// Calls are the calls that change an ACL, of every process on the journal, newest
+	// last, bounded.
+	Calls []CallLine
+	// Access says who we are for AWS, one for each account and region; empty while
+	// that is not known.
+	Access []Access
 	// Counts since the start of the process, for the header and for metrics.
 	Counts Counts
+}
+
+// CallLine is one call that changes an ACL.
+type CallLine struct {
+	ID    string // of the write
+	At    time.Time
+	Ended time.Time // when its outcome was known; zero before
+	ACL   string
+	// Command is the call, and Undo what takes it back, as AWS CLI commands.
+	Command, Undo string
+	Outcome       string // sent, present, absent, unknown, not sent
+	Reason        string // cleaned; why it was made, then what went wrong
+}
+
+// Access is an identity at AWS.
+type Access struct {
+	Region, Account, ARN string    // cleaned
+	Expires              time.Time // of the credentials; zero: unknown, or without an end
+	Err                  string    // one cleaned sentence; empty when AWS accepts them
+	CheckedAt            time.Time
 }
 
 // SourceStatus is how an alert source does.

@@ -83,6 +83,14 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		ln.Event, ln.Text = "pinned", fmt.Sprintf("%s pinned by %s: it comes before everything and does not expire", b.Prefix, ln.Actor)
 	case blocklist.Unpinned:
 		ln.Event, ln.Text = "unpinned", fmt.Sprintf("%s unpinned by %s; it ends %s", b.Prefix, ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
+	case blocklist.Snoozed:
+		ln.Event, ln.Text = "snoozed", fmt.Sprintf("%s put off by %s until %s", b.What(), ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
+	case blocklist.Woken:
+		ln.Event, ln.Text = "woken", fmt.Sprintf("%s asked again, says %s", b.What(), ln.Actor)
+	case blocklist.Allowed, blocklist.Disallowed:
+		tellAllowed(&ln, e)
+	case blocklist.Adopted:
+		l.tellAdopted(&ln, e)
 	case blocklist.ModeSet:
 		ln.Event, ln.Text = "mode", fmt.Sprintf("mode %s, says %s", e.Mode, ln.Actor)
 		if e.Actor == blocklist.EngineActor {
@@ -95,8 +103,10 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		l.tellDrift(&ln, e)
 	case blocklist.Started:
 		l.view.started[e.WriteID] = *e.Write
+		l.callStarted(e)
 		return
 	case blocklist.Settled:
+		l.callSettled(e)
 		l.tellSettled(ln, e)
 		return
 	default:

@@ -28,6 +28,8 @@ type viewState struct {
 	lineID       uint64
 	counts       Counts
 	started      map[string]blocklist.Write // writes not settled, by id
+	calls        []CallLine
+	callsOut     []CallLine // as handed out, never changed; nil when calls has changed
 
 	rows     map[string]rowCache
 	previews map[blocklist.ID]previewCache
@@ -104,6 +106,10 @@ func (l *loop) snapshot(t time.Time) *Snapshot {
 		v.linesOut, v.linesChanged = slices.Clone(v.lines), false
 	}
 	s.Log = v.linesOut
+	if v.callsOut == nil {
+		v.callsOut = slices.Clone(v.calls)
+	}
+	s.Calls, s.Access, s.Allowances = v.callsOut, l.access, l.list.Allowances(l.expiryTime(t))
 	s.Problems = l.problems(t, s)
 	return s
 }
@@ -186,7 +192,7 @@ func (l *loop) waitingView(left firewall.Left, t time.Time) WaitingView {
 
 func (l *loop) entryView(a *aclState, lim firewall.Limits, plan firewall.Plan, e firewall.Entry) EntryView {
 	v := EntryView{Entry: e, Owner: Foreign, Effect: a.live.EffectOf(e)}
-	low, high := cmp.Or(a.cfg.Low, 1), cmp.Or(a.cfg.High, 99)
+	low, high := a.numbers()
 	v.InRange = e.Number >= low && e.Number <= high
 	switch {
 	case e.Default():
@@ -233,8 +239,14 @@ func (l *loop) blockViews(t time.Time) ([]*Proposal, []*BlockView) {
 	for _, b := range pending {
 		rank[b.ID] = b.Score(t).Total()
 	}
+	later := func(b blocklist.Block) int { // what was put off comes last
+		if b.Snoozed(t) {
+			return 1
+		}
+		return 0
+	}
 	slices.SortFunc(pending, func(a, b blocklist.Block) int {
-		return cmp.Or(cmp.Compare(rank[b.ID], rank[a.ID]), a.ProposedAt.Compare(b.ProposedAt), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(later(a)-later(b), cmp.Compare(rank[b.ID], rank[a.ID]), a.ProposedAt.Compare(b.ProposedAt), cmp.Compare(a.ID, b.ID))
 	})
 	slices.SortFunc(decided, func(a, b blocklist.Block) int {
 		return cmp.Or(b.DecidedAt.Compare(a.DecidedAt), cmp.Compare(a.ID, b.ID))

@@ -405,6 +405,8 @@ func (l *loop) refreshGuard() {
 			own = append(own, policy.Guarded{Prefix: n.Prefix, Why: "a network that " + a.live.VPC + " reaches by " + n.Via})
 		}
 	}
+	own = append(own, l.allowed(l.now())...)
+	l.guardStale = false
 	l.guard = l.guardBase.With(append(own, l.extra...)...)
 	l.policy = l.policy.WithGuard(l.guard)
 	l.replan()

@@ -2,8 +2,15 @@ package firewall
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
+
+// Command gives the AWS CLI command that makes a change, for people to read and to
+// run (AWS CLI Command Reference, as Inverse).
+func Command(region, acl string, c Change) string {
+	return command(c.Op.Verb(), c.Prefix, region, acl, c)
+}
 
 // Inverse gives the AWS CLI command that takes a change back, with the same
 // number, so that undoing it needs neither this program nor its journal (AWS CLI
@@ -17,6 +24,10 @@ func Inverse(region, acl string, c Change) string {
 	case Replace:
 		verb, prefix = "replace", c.Old
 	}
+	return command(verb, prefix, region, acl, c)
+}
+
+func command(verb string, prefix netip.Prefix, region, acl string, c Change) string {
 	words := []string{"aws ec2 " + verb + "-network-acl-entry"}
 	if region != "" {
 		words = append(words, "--region "+plainWord(region))

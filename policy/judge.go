@@ -150,7 +150,7 @@ func (p *Policy) Judge(a alert.Alert, in alert.Indicator) Verdict {
 	if in.ProbeOnly {
 		return v.with(Ignore, "only connect probes to port 0, no traffic")
 	}
-	if v.Targets = p.targetsFor(w, in.Direction); len(v.Targets) == 0 {
+	if v.Targets = p.TargetsFor(in.Direction, w.ACLs); len(v.Targets) == 0 {
 		return v.with(Ignore, "%s", noTarget(w, in.Direction))
 	}
 	return p.byMode(w, v)
@@ -215,18 +215,21 @@ func SeverityWeight(severity int) int {
 	return 0
 }
 
-// targetsFor gives the ACLs of a watch that take the direction, each with all of
-// its directions: an ACL that is configured for both cuts an address off both
-// ways.
-func (p *Policy) targetsFor(w Watch, d alert.Direction) []Target {
+// TargetsFor gives the ACLs that take a direction, each with all of its
+// directions: an ACL that is configured for both cuts an address off both ways. With
+// acls it gives only those.
+func (p *Policy) TargetsFor(d alert.Direction, acls []string) []Target {
 	var out []Target
 	for _, t := range p.targets {
-		if slices.Contains(t.Directions, d) && (len(w.ACLs) == 0 || slices.Contains(w.ACLs, t.ACL)) {
+		if slices.Contains(t.Directions, d) && (len(acls) == 0 || slices.Contains(acls, t.ACL)) {
 			out = append(out, t.clone())
 		}
 	}
 	return out
 }
+
+// TTL gives how long a block lives that no watch is behind.
+func (p *Policy) TTL() time.Duration { return p.ttl }
 
 // ModeOf gives the mode in effect for a rule: the watch's own or the base, but
 // never above the ceiling.

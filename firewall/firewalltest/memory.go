@@ -134,6 +134,14 @@ func (m *Memory) Edit(id string, edit func(*firewall.ACL)) {
 	m.remember()
 }
 
+// HandOver says that an entry is not foreign any more: whoever made it lets it be
+// changed.
+func (m *Memory) HandOver(id string, d firewall.Direction, number int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.foreign[id] = slices.DeleteFunc(m.foreign[id], func(e firewall.Entry) bool { return e.Direction == d && e.Number == number })
+}
+
 // ACL gives a copy of an ACL as it is.
 func (m *Memory) ACL(id string) firewall.ACL {
 	m.mu.Lock()
