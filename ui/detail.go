@@ -57,48 +57,6 @@ func (m *Model) detailOf(w int, id string) (string, []string) {
 	return "Detail", nil
 }
 
-// effect says what an approval would do, line by line.
-func (m *Model) effect(w int, p *engine.Proposal) []string {
-	var out []string
-	for _, s := range p.Steps {
-		out = append(out, m.stepLine(w, s))
-		if s.Innocent > 0 {
-			out = append(out, line(w, seg{m.th.bad, "   denies " + firewall.Innocent(s.Innocent, firewall.FamilyOf(s.Prefix)) + " too"}))
-		}
-		if len(s.Admits) > 0 {
-			out = append(out, line(w, seg{m.th.good, "   lets in " + prefixList(s.Admits)}))
-		}
-	}
-	what := covered(p) + repeated(p.Repeat)
-	if p.Cover {
-		what = "let entries inside this prefix deny addresses that no alert names, where slots are short"
-	}
-	out = append(out, line(w, seg{m.th.dim, "   for "}, seg{m.th.bold, spanLong(p.TTL)}, seg{m.th.dim, ", " + what}))
-	if p.Blocked != "" {
-		out = append(out, line(w, seg{m.th.bad, " not now: " + p.Blocked}))
-	}
-	return append(out, line(w, seg{m.th.rule, " " + strings.Repeat(m.gl.rule, max(w-2, 0))}))
-}
-
-func (m *Model) stepLine(w int, s engine.Step) string {
-	if s.Op == 0 {
-		note := s.Note
-		if note == "" {
-			note = "nothing yet: the ACL was not read"
-		}
-		return line(w, seg{m.th.warn, " = "}, seg{m.th.bold, s.Prefix.String()}, seg{m.th.dim, fmt.Sprintf("  %s %s: ", s.Direction, s.ACL)}, seg{m.th.plain, note})
-	}
-	tail := fmt.Sprintf("  %s, entry %d, %s left after, on %s", s.Direction, s.Number, plural(s.SlotsAfter, "slot", "slots"), s.ACL)
-	if len(s.Displaces) > 0 {
-		tail = fmt.Sprintf("  %s, entry %d, IN PLACE OF %s, on %s", s.Direction, s.Number, prefixList(s.Displaces), s.ACL)
-	}
-	entry := s.Prefix
-	if s.Entry.IsValid() {
-		entry = s.Entry
-	}
-	return line(w, seg{m.th.warn, " " + s.Op.String() + " "}, seg{m.th.bold, "deny " + entry.String()}, seg{m.th.plain, tail})
-}
-
 // prefixList names the first few prefixes and counts the others.
 func prefixList(list []netip.Prefix) string {
 	var names []string
@@ -109,27 +67,6 @@ func prefixList(list []netip.Prefix) string {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(names, ", ")
-}
-
-func covered(p *engine.Proposal) string { return coveredBy(p.Prefix) }
-
-// coveredBy counts the addresses of a prefix.
-func coveredBy(p netip.Prefix) string {
-	bits := p.Addr().BitLen() - p.Bits()
-	if bits == 0 {
-		return "this one address, all protocols"
-	}
-	if bits > 20 {
-		return fmt.Sprintf("2^%d addresses, all protocols", bits)
-	}
-	return fmt.Sprintf("%d addresses, all protocols", 1<<bits)
-}
-
-func repeated(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; blocked %s before, so it lives longer", plural(n, "time", "times"))
 }
 
 // standing says where the entries of a block are.

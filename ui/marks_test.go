@@ -47,7 +47,7 @@ func TestMarks(t *testing.T) {
 	s.press("2", "x", "down", "x")
 	s.expect("2 marked", "■")
 	s.press("g", "a") // the highlighted row is marked, and so is another
-	s.expect("Approve 2: 198.51.100.1/32 to 198.51.100.3/32?", "entry 4 of "+demoACL)
+	s.expect("Approve 2: 198.51.100.1/32 to 198.51.100.3/32?", "deny 198.51.100.3/32  egress, entry 4, 12 slots left")
 	s.press("n")
 	expectAsked(t, s)
 	s.expect("cancelled")

@@ -7,7 +7,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"selfprotect/blocklist"
-	"selfprotect/engine"
 )
 
 func decideKeys() []binding {
@@ -158,7 +157,8 @@ func (m *Model) approve() tea.Cmd {
 		return m.decide(c.ok[0], a, "approved in the console")
 	}
 	c.leaveWide()
-	return m.askAll(a, c, "approved in the console", "Each is blocked exactly as shown, or not at all.")
+	means := append([]string{"Each is blocked exactly as shown, or not at all."}, m.together(c.ok)...)
+	return m.askAll(a, c, "approved in the console", means...)
 }
 
 // leaveWide leaves out what is too wide to be approved among others.
@@ -257,12 +257,12 @@ func (m *Model) askReason(a action, c choice, means string) tea.Cmd {
 }
 
 // askAll asks before it acts on several.
-func (m *Model) askAll(a action, c choice, reason, means string) tea.Cmd {
+func (m *Model) askAll(a action, c choice, reason string, means ...string) tea.Cmd {
 	if len(c.ok) == 0 {
 		m.say("nothing to "+a.name+": "+c.left[0].cidr+": "+c.left[0].why, true)
 		return nil
 	}
-	return m.ask(c.title(a), append([]string{means}, c.lines()...), fmt.Sprintf("%s %s", a.name, plural(len(c.ok), "block", "blocks")), func(m *Model) tea.Cmd {
+	return m.ask(c.title(a), append(means, c.lines()...), fmt.Sprintf("%s %s", a.name, plural(len(c.ok), "block", "blocks")), func(m *Model) tea.Cmd {
 		return m.startJob(a, c, reason)
 	})
 }
@@ -302,33 +302,4 @@ func (m *Model) decideStill(a action, t target, reason string) tea.Cmd {
 		return nil
 	}
 	return m.decide(t, a, reason)
-}
-
-// effectText says in plain lines what an approval would do: no text of an alert
-// is among them.
-func effectText(p *engine.Proposal) []string {
-	var out []string
-	for _, s := range p.Steps {
-		out = append(out, stepText(s))
-	}
-	return append(out, fmt.Sprintf("for %s, %s%s", spanLong(p.TTL), covered(p), repeated(p.Repeat)))
-}
-
-func stepText(s engine.Step) string {
-	if s.Op == 0 {
-		note := s.Note
-		if note == "" {
-			note = "nothing yet: the ACL was not read"
-		}
-		return fmt.Sprintf("= %s  %s of %s: %s", s.Prefix, s.Direction, s.ACL, note)
-	}
-	entry := s.Prefix
-	if s.Entry.IsValid() {
-		entry = s.Entry
-	}
-	text := fmt.Sprintf("%s deny %s  %s, entry %d of %s, %s left after", s.Op, entry, s.Direction, s.Number, s.ACL, plural(s.SlotsAfter, "slot", "slots"))
-	if len(s.Displaces) > 0 {
-		text += ", IN PLACE OF " + prefixList(s.Displaces)
-	}
-	return text
 }
