@@ -84,6 +84,7 @@ func (m *Model) jobDone(msg jobMsg) tea.Cmd {
 	delete(m.deciding, it.t.block)
 	it.done = msg.err == nil
 	if msg.err != nil {
+		m.unwatch(it.t.block)
 		it.why = clean(msg.err.Error())
 	}
 	j.next = msg.i + 1

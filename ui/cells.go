@@ -108,12 +108,32 @@ func spread(w int, left, right []seg) string {
 	return line(w-rw, left...) + line(rw, right...)
 }
 
-// wrap breaks clean text into lines of at most w cells.
+// wrap breaks clean text into lines of at most w cells: between words, and inside
+// a word only when it is wider than a line. An address or an id stays whole.
 func wrap(s string, w int) []string {
 	if w < 1 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(s, w, ""), "\n")
+	var out []string
+	at := ""
+	for i, word := range strings.Split(s, " ") {
+		if i > 0 {
+			if n := width(at); n > 0 && n+1+width(word) <= w {
+				at += " " + word
+				continue
+			}
+			out, at = append(out, at), ""
+		}
+		for width(word) > w {
+			head := ansi.Truncate(word, w, "")
+			if head == "" {
+				break // a character wider than the line
+			}
+			out, word = append(out, head), word[len(head):]
+		}
+		at = word
+	}
+	return append(out, at)
 }
 
 // age says how long ago something was, in at most four cells.

@@ -34,11 +34,13 @@ func (m *Model) draw() string {
 	case m.overlay == overlayProblems:
 		lines = append(lines, m.page2("What is wrong now", m.problemLines())...)
 	case m.overlay == overlayJob:
-		lines = append(lines, m.page2("What was done", m.jobLines())...)
+		lines = append(lines, m.pageOf("What was done", "j/k: scroll  U: take all of it back  any other key: back", m.jobLines())...)
 	case m.snap == nil:
 		lines = append(lines, m.loading()...)
+	case m.overlay == overlayRecent:
+		lines = append(lines, m.pageOf("What was decided lately", "U or enter: take it back  esc: back", m.recentPage())...)
 	case m.overlay == overlayRow:
-		lines = append(lines, m.page2(m.pageTitle(), m.rowPage())...)
+		lines = append(lines, m.pageOf(m.pageTitle(), "j/k: scroll  esc: back", m.rowPage())...)
 	default:
 		lines = append(lines, m.body()...)
 		m.noteDrawn()
@@ -310,10 +312,15 @@ func over(under, piece string, w int) string {
 
 // page2 is a page instead of the lists.
 func (m *Model) page2(title string, text []string) []string {
+	return m.pageOf(title, "j/k: scroll  any other key: back", text)
+}
+
+// pageOf is a page that says which keys it takes.
+func (m *Model) pageOf(title, keys string, text []string) []string {
 	h := m.bodyHeight()
 	m.scroll[paneList] = max(0, min(m.scroll[paneList], len(text)-(h-1)))
 	out := m.blank(h)
-	out[0] = m.rule(m.w, title, true, "j/k: scroll  any other key: back")
+	out[0] = m.rule(m.w, title, true, keys)
 	for i := 1; i < h; i++ {
 		if at := i - 1 + m.scroll[paneList]; at < len(text) {
 			out[i] = text[at]

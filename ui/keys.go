@@ -200,8 +200,15 @@ func (m *Model) filterKey(k tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Model) overlayKey(name string) tea.Cmd {
-	if m.overlay == overlayRow {
+	switch m.overlay {
+	case overlayRow:
 		return m.pageKey(name)
+	case overlayRecent:
+		return m.recentKey(name)
+	case overlayJob:
+		if b := m.keys.byKey[name]; b != nil && b.action == "undo" {
+			return m.undoJob()
+		}
 	}
 	switch name {
 	case "j", "down":

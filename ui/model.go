@@ -64,6 +64,7 @@ type Model struct {
 	aclAt   string // the line of it under the cursor
 	aclIdx  int
 	linked  map[string]bool // rows that belong to that line
+	deedAt  string          // the decision under the cursor of the recent ones
 	pageRow string          // the row that has a page
 	scroll  [paneCount]int
 
@@ -109,6 +110,7 @@ const (
 	overlayProblems
 	overlayJob
 	overlayRow
+	overlayRecent
 )
 
 // Messages.
@@ -272,6 +274,7 @@ func (m *Model) decided(msg decidedMsg) {
 	delete(m.deciding, msg.id)
 	m.now = m.cfg.Now()
 	if msg.err != nil {
+		m.unwatch(msg.id)
 		m.say(clean(msg.err.Error()), true)
 		return
 	}

@@ -24,8 +24,9 @@ type drawn struct {
 // target is one block that a decision is about, as it was shown.
 type target struct {
 	block   blocklist.ID
-	digest  string // of a proposal; empty for others
-	seal    string // of what else was shown and is bound: the plan of an undo
+	digest  string          // of a proposal; empty for others
+	after   blocklist.State // where an undo would leave it
+	seal    string          // of what else was shown and is bound: the plan of an undo
 	cidr    string
 	prefix  netip.Prefix
 	state   blocklist.State
@@ -177,7 +178,7 @@ func (m *Model) choose(a action) (choice, bool) {
 	ts := d.targets
 	if c.marked {
 		ts = d.markedTargets()
-	} else if m.now.Sub(m.movedAt) < settleTime {
+	} else if m.overlay == overlayNone && m.now.Sub(m.movedAt) < settleTime {
 		m.say("another row has just come under the cursor, look again", true)
 		return c, false
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"selfprotect/engine"
 )
@@ -29,6 +30,16 @@ func TestGoldenTriage(t *testing.T) {
 			f.Proposals[0].Severity = 1
 			s.show(f)
 			s.press("2", "d", "o", "u", "r", "s")
+		},
+		"recent": func(s *screen) {
+			s.m.cfg.Console = &planner{console: s.con, snap: lately()}
+			s.show(lately())
+			s.press("z", "down", "enter", "y")
+			next := undone(0, false)
+			next.ACLs[0].ReadAt = t0.Add(11 * time.Second)
+			next.Log = append(next.Log, engine.LogLine{ID: 5, At: t0.Add(2 * time.Second), Event: "undone", Text: "the last decision about 203.0.113.1/32 is taken back by alice@soc: it is proposed again", Actor: "alice@soc", Reason: "taken back in the console", Block: lately().Blocks[0].ID})
+			s.show(next)
+			s.press("g")
 		},
 		"menu":  func(s *screen) { s.show(serving()); s.press("3", ".", "down") },
 		"page":  func(s *screen) { s.show(serving()); s.press("enter") },

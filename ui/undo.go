@@ -6,7 +6,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"selfprotect/blocklist"
 	"selfprotect/engine"
 )
 
@@ -81,7 +80,7 @@ func (m *Model) askUndo(msg undoMsg) tea.Cmd {
 			c.left = append(c.left, leftOut{t.cidr, "not undone, nothing was written: " + clean(p.plan.Conflicts[0])})
 			continue
 		}
-		t.seal = p.plan.Digest
+		t.seal, t.after = p.plan.Digest, p.plan.After.State
 		c.ok = append(c.ok, t)
 		text = append(text, p.plan.Text())
 		for _, s := range p.plan.Steps {
@@ -104,9 +103,28 @@ func (m *Model) askUndo(msg undoMsg) tea.Cmd {
 }
 
 func (m *Model) takeBack(c choice) tea.Cmd {
-	m.watch(blocklist.Undo, c.ok...)
+	m.watch(c.ok...)
 	if !c.marked && len(c.ok) == 1 {
 		return m.decideStill(undoing(), c.ok[0], "taken back in the console")
 	}
 	return m.startJob(undoing(), c, "taken back in the console")
+}
+
+// undoJob asks what taking back all that a decision about several has done would
+// do.
+func (m *Model) undoJob() tea.Cmd {
+	c := choice{marked: true}
+	if m.job == nil || m.live == nil {
+		return nil
+	}
+	for _, it := range m.job.items {
+		if t := m.liveIndex().target(it.t.block); it.done && t != nil && t.decided {
+			c.ok = append(c.ok, *t)
+		}
+	}
+	if len(c.ok) == 0 {
+		m.say("nothing of it can be taken back yet", true)
+		return nil
+	}
+	return m.planUndo(c)
 }

@@ -19,6 +19,7 @@ func decideKeys() []binding {
 		{"restore", []string{"r"}, group, "restore", "write back an entry that somebody removed (asks first)", on(restoring()), (*Model).restore},
 		{"pin", []string{"P"}, group, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire", (*Model).whyPin, (*Model).pin},
 		{"undo", []string{"U"}, group, "undo", "take back the last decision about the highlighted row (shows the effect, asks first)", on(undoing()), (*Model).undo},
+		{"recent", []string{"z"}, group, "", "what was decided lately, here and elsewhere, and take it back from there", nil, (*Model).openRecent},
 		{"menu", []string{"."}, group, "", "what can be decided about the highlighted row, and why the rest cannot", nil, (*Model).openMenu},
 		{"mode", []string{"m"}, group, "mode", "change the mode; auto needs the typed word", nil, (*Model).openMode},
 	}
