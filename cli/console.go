@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ func (p *parts) console(ctx context.Context, o *options, stderr io.Writer) error
 	err := ui.Run(ctx, ui.Config{
 		Updates: updates, Console: p.engine, Actor: p.actor, Title: o.title, Theme: p.cfg.UI.Theme, FPS: p.cfg.UI.FPS,
 		ASCII: p.cfg.UI.ASCII == "on" || p.cfg.UI.ASCII == "auto" && ui.ASCII(o.env), NoColor: ui.NoColor(o.env),
+		Notify: ui.NewNotify(p.cfg.UI.Notify, o.env), Mouse: p.cfg.UI.Mouse, Production: p.cfg.UI.Production, Profiles: p.profiles(o),
 		LogPath: p.cfg.Log.Path, JournalPath: p.cfg.State.Path, Notice: notice,
 	})
 	cancel()
@@ -43,6 +45,15 @@ func (p *parts) console(ctx context.Context, o *options, stderr io.Writer) error
 	for range updates { // until the last lines are in the log file
 	}
 	return err
+}
+
+// profiles are the AWS profiles in use.
+func (p *parts) profiles(o *options) []string {
+	var out []string
+	for _, a := range p.cfg.ACLs {
+		out = append(out, cmp.Or(a.Profile, o.env("AWS_PROFILE"), o.env("AWS_DEFAULT_PROFILE"), "default"))
+	}
+	return out
 }
 
 // relay hands snapshots on to the screen and writes their lines to the log file.

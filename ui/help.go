@@ -19,7 +19,11 @@ func (m *Model) helpLines() []string {
 			group = b.group
 			out = append(out, line(m.w, seg{m.th.bold, "  " + group}))
 		}
-		out = append(out, line(m.w, seg{m.th.key, "    " + fit(b.keyText(), 16)}, seg{m.th.plain, b.help}))
+		p, text := m.th.plain, b.help
+		if group == "decide" && m.readOnly() {
+			p, text = m.th.dim, "not in a read-only console: "+text
+		}
+		out = append(out, line(m.w, seg{m.th.key, "    " + fit(b.keyText(), 16)}, seg{p, text}))
 	}
 	row := func(k, v string) {
 		out = append(out, line(m.w, seg{m.th.dim, "    " + fit(k, 16)}, seg{m.th.plain, clean(v)}))

@@ -18,6 +18,7 @@ func bindings() []binding {
 		listKeys(),
 		lookKeys(),
 		moveKeys(),
+		presenceKeys(),
 		programKeys(),
 	)
 }
@@ -46,7 +47,6 @@ func lookKeys() []binding {
 		{"filter", []string{"/"}, group, "filter", "show only rows that contain a text", nil, func(m *Model) tea.Cmd { m.filtering = true; return nil }},
 		{"back", []string{"esc"}, group, "", "clear the filter, go back to the list", nil, (*Model).escape},
 		{"pause", []string{"p"}, group, "pause", "freeze the view; data keeps coming", nil, (*Model).pause},
-		{"problems", []string{"!"}, group, "", "what is wrong now", nil, func(m *Model) tea.Cmd { m.overlay = overlayProblems; return nil }},
 		{"poll", []string{"R"}, group, "", "poll and read the network ACLs now", nil,
 			func(m *Model) tea.Cmd { m.cfg.Console.Poll(); m.say("asked for a poll", false); return nil }},
 	}
@@ -67,9 +67,9 @@ func moveKeys() []binding {
 func programKeys() []binding {
 	const group = "program"
 	return []binding{
-		{"help", []string{"?"}, group, "help", "this help", nil, func(m *Model) tea.Cmd { m.overlay = overlayHelp; return nil }},
+		{"help", []string{"?"}, group, "help", "this help", nil, func(m *Model) tea.Cmd { return m.openOverlay(overlayHelp) }},
 		{"quit", []string{"q"}, group, "quit", "quit; blocks stay as they are", nil, (*Model).quit},
-		{"quit-now", []string{"ctrl+c"}, group, "", "quit at once", nil, func(*Model) tea.Cmd { return tea.Quit }},
+		{"quit-now", []string{"ctrl+c"}, group, "", "quit at once", nil, (*Model).leave},
 	}
 }
 
@@ -79,13 +79,13 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	m.pressed = name
 	switch {
 	case name == "ctrl+c":
-		return tea.Quit
+		return m.leave()
 	case m.dialog != nil:
 		return m.dialogKey(k)
 	case m.filtering:
 		return m.filterKey(k)
 	case m.overlay != overlayNone:
-		return m.overlayKey(name)
+		return m.overlayKey(k)
 	}
 	return m.press(name)
 }
@@ -174,10 +174,10 @@ func (m *Model) quit() tea.Cmd {
 		}
 	}
 	if n == 0 && len(m.deciding) == 0 {
-		return tea.Quit
+		return m.leave()
 	}
 	return m.ask("Quit?", []string{"Writes to AWS are not settled yet. The one in flight is finished first;", "the next start continues with the rest."}, "quit",
-		func(*Model) tea.Cmd { return tea.Quit })
+		(*Model).leave)
 }
 
 func (m *Model) filterKey(k tea.KeyPressMsg) tea.Cmd {
@@ -196,28 +196,6 @@ func (m *Model) filterKey(k tea.KeyPressMsg) tea.Cmd {
 		}
 	}
 	m.refill()
-	return nil
-}
-
-func (m *Model) overlayKey(name string) tea.Cmd {
-	switch m.overlay {
-	case overlayRow:
-		return m.pageKey(name)
-	case overlayRecent:
-		return m.recentKey(name)
-	case overlayJob:
-		if b := m.keys.byKey[name]; b != nil && b.action == "undo" {
-			return m.undoJob()
-		}
-	}
-	switch name {
-	case "j", "down":
-		m.scroll[paneList]++
-	case "k", "up":
-		m.scroll[paneList] = max(0, m.scroll[paneList]-1)
-	default:
-		m.overlay, m.scroll[paneList] = overlayNone, 0
-	}
 	return nil
 }
 

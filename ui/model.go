@@ -90,6 +90,17 @@ type Model struct {
 	// wake asks for a frame after a while.
 	wake func(time.Duration) tea.Cmd
 
+	source *engine.Snapshot // of snap, before it was masked
+	mask   *mask            // nil: nothing is hidden
+	att    attention
+	past   problemLog
+	counts dayCounts
+	search pageSearch
+	copied []string // what was copied last
+	// leaving says that the console ends.
+	leaving                   bool
+	suspendAsked, suspendedAt time.Time
+
 	// drawn is what the last frame highlighted. Decisions refer to it.
 	drawn drawn
 	frame string // the last frame; empty when it must be drawn anew
@@ -111,6 +122,8 @@ const (
 	overlayJob
 	overlayRow
 	overlayRecent
+	overlayCalls
+	overlayCopied
 )
 
 // Messages.
@@ -188,7 +201,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.now = m.cfg.Now()
 		m.take(msg.s)
 		m.frame = ""
-		return m, m.waitSnapshot()
+		return m, tea.Batch(m.waitSnapshot(), m.ring())
 	case endedMsg:
 		m.ended = true
 	case tickMsg:
@@ -197,7 +210,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		m.now = m.cfg.Now()
 		m.frame = ""
-		return m, tick()
+		return m, tea.Batch(tick(), m.ring())
 	case decidedMsg:
 		m.decided(msg)
 	case wakeMsg:
@@ -210,12 +223,12 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.jobDone(msg)
 	case tea.KeyPressMsg:
 		m.now = m.cfg.Now()
-		m.frame = ""
+		m.frame, m.att.keyAt = "", m.now
 		return m, m.key(msg)
 	case tea.PasteMsg:
 		m.pasted(msg.Content) // a paste never decides anything
 	default:
-		return m, nil
+		return m, m.other(msg)
 	}
 	m.frame = ""
 	return m, nil
@@ -224,6 +237,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // take shows a new snapshot, unless the view stands still.
 func (m *Model) take(s *engine.Snapshot) {
 	m.live = s
+	m.past.take(s, m.now)
 	m.readBack()
 	if m.snap == nil || !m.frozen() {
 		m.show(s)
@@ -242,7 +256,8 @@ func (m *Model) thaw() {
 }
 
 func (m *Model) show(s *engine.Snapshot) {
-	m.snap = s
+	m.source, m.snap = s, m.seen(s)
+	s = m.snap
 	m.ix = newIndex(s)
 	m.prune()
 	if n := len(s.ACLs); n > 0 {
@@ -276,6 +291,7 @@ func (m *Model) decided(msg decidedMsg) {
 	if msg.err != nil {
 		m.unwatch(msg.id)
 		m.say(clean(msg.err.Error()), true)
+		m.past.add(clean(msg.err.Error()), m.now)
 		return
 	}
 	m.say(msg.text, false)
@@ -300,7 +316,7 @@ func (m *Model) decide(t target, a action, reason string) tea.Cmd {
 // View implements tea.Model.
 func (m *Model) View() tea.View {
 	if m.frame == "" {
-		m.frame = m.draw()
+		m.frame = m.shown(m.draw())
 		if m.cfg.ASCII {
 			m.frame = plainASCII(m.frame)
 		}
@@ -309,5 +325,9 @@ func (m *Model) View() tea.View {
 	v.AltScreen = true
 	v.ReportFocus = true
 	v.WindowTitle = m.windowTitle()
+	v.ProgramStatus = m.programStatus()
+	if m.cfg.Mouse == "wheel" {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
 	return v
 }

@@ -25,8 +25,8 @@ func (m *Model) effect(w int, p *engine.Proposal) []string {
 	}
 	out = append(out, m.indented(w, m.th.plain, m.lasts(p))...)
 	out = append(out, m.indented(w, m.th.dim, askedBy(p)+repeated(p.Repeat))...)
-	if p.Blocked != "" {
-		for _, l := range wrap("not now: "+p.Blocked, max(w-2, 1)) {
+	if why := m.notNow(p); why != "" {
+		for _, l := range wrap("not now: "+why, max(w-2, 1)) {
 			out = append(out, line(w, seg{m.th.bad, " " + l}))
 		}
 	}

@@ -207,7 +207,7 @@ func (m *Model) addresses(a *engine.AlertRow) string {
 func (m *Model) proposalRow(w int, p *engine.Proposal) []seg {
 	prefix := m.arrow(p.Direction) + " " + p.What()
 	style := m.th.bold
-	if p.Blocked != "" {
+	if m.notNow(p) != "" {
 		style = m.th.dim
 	}
 	wait := " " + fit(age(m.now, p.ProposedAt), 7)

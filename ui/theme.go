@@ -135,6 +135,7 @@ type glyphs struct {
 	pending, ours, refused, foreign, none, pick  string
 	up, down, left, right, bar, bar0, rule, pipe string
 	high, medium, low, drift, dots               string
+	autoRule, autoPipe                           string   // lines between panes in auto mode
 	levels                                       []string // of a sparkline, lowest first
 	ascii                                        bool
 }
@@ -143,11 +144,11 @@ func newGlyphs(ascii bool) glyphs {
 	if ascii {
 		return glyphs{pending: "?", ours: "#", refused: "!", foreign: "o", none: ".", pick: ">", up: "^", down: "v", left: "<-", right: "->",
 			bar: "#", bar0: "-", rule: "-", pipe: "|", high: "!", medium: "+", low: "-", drift: "~", dots: "...",
-			levels: []string{" ", ".", ":", "=", "#"}, ascii: true}
+			autoRule: "=", autoPipe: "#", levels: []string{"_", ".", ":", "=", "#"}, ascii: true}
 	}
 	return glyphs{pending: "◆", ours: "●", refused: "▲", foreign: "○", none: "·", pick: "▸", up: "↑", down: "↓", left: "←", right: "→",
 		bar: "━", bar0: "─", rule: "─", pipe: "│", high: "▲", medium: "◆", low: "▽", drift: "≈", dots: "…",
-		levels: []string{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}}
+		autoRule: "═", autoPipe: "║", levels: []string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}}
 }
 
 // plainASCII gives a frame in ASCII alone: what stands in texts from outside is

@@ -13,7 +13,7 @@
 //
 // Text from outside was cleaned where it came in; ids, which must stay as they
 // are, are cleaned here. The console emits no other sequence than its own
-// colours and those of the renderer.
+// colours, those of the renderer, and those of clipboard.go and attention.go.
 package ui
 
 import (
@@ -45,6 +45,11 @@ type Config struct {
 	// LogPath and JournalPath are shown in the help.
 	LogPath, JournalPath string
 	Notice               string // one line that is shown while nothing is wrong
+	// Production are patterns (path.Match) of profiles, accounts and ACL names or ids
+	// that the header marks; Profiles are the AWS profiles in use.
+	Production, Profiles []string
+	Notify               Notify
+	Mouse                string // wheel: the mouse wheel scrolls; else the mouse is the terminal's
 	// Keys are the operator's own keys for actions, which win over the default ones.
 	Keys map[string][]string
 }
@@ -80,7 +85,7 @@ func Run(ctx context.Context, cfg Config, opts ...tea.ProgramOption) error {
 		opts = append(opts, tea.WithColorProfile(colorprofile.Ascii))
 	}
 	p := tea.NewProgram(New(cfg), opts...)
-	stop := context.AfterFunc(ctx, p.Quit)
+	stop := context.AfterFunc(ctx, func() { p.Send(leaveMsg{}) })
 	defer stop()
 	_, err := p.Run()
 	if errors.Is(err, tea.ErrInterrupted) {

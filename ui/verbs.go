@@ -59,8 +59,8 @@ func approving() action {
 		if why := pending(m, t); why != "" {
 			return why
 		}
-		if p := m.liveIndex().proposals[t.block]; p != nil && p.Blocked != "" {
-			return "not now: " + p.Blocked
+		if p := m.liveIndex().proposals[t.block]; p != nil && m.notNow(p) != "" {
+			return "not now: " + m.notNow(p)
 		}
 		return ""
 	}}
