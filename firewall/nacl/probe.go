@@ -15,9 +15,10 @@ import (
 	"selfprotect/firewall"
 )
 
-// Permission is what a DryRun says of one action on one ACL.
+// Permission is what a DryRun says of one action, on one ACL or in one region.
 type Permission struct {
-	ACL     string
+	ACL     string // empty: of a read, in the region
+	Region  string
 	Action  string // ec2:CreateNetworkAclEntry and so on
 	Allowed bool
 	// Sentence says what is missing and what to do; empty when allowed.
@@ -49,7 +50,7 @@ func (b *Backend) probe(ctx context.Context, g *group, t Target) []Permission {
 	}
 	var out []Permission
 	for _, op := range []firewall.Op{firewall.Create, firewall.Replace, firewall.Delete} {
-		p := Permission{ACL: t.ACL, Action: names[op]}
+		p := Permission{ACL: t.ACL, Region: g.cfg.Region, Action: names[op]}
 		switch {
 		case g.err != nil:
 			p.Err = explain(g.err, g)
@@ -68,9 +69,15 @@ func (b *Backend) probe(ctx context.Context, g *group, t Target) []Permission {
 }
 
 func (b *Backend) dryRun(ctx context.Context, g *group, acl string, c firewall.Change) error {
+	return b.dry(ctx, g, func(ctx context.Context) error { return send(ctx, g.write, acl, c, true) })
+}
+
+// dry makes a call that carries DryRun, and gives nil when it would have been
+// carried out.
+func (b *Backend) dry(ctx context.Context, g *group, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	err := send(ctx, g.write, acl, c, true)
+	err := do(ctx)
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == "DryRunOperation" {
 		return nil
@@ -79,6 +86,59 @@ func (b *Backend) dryRun(ctx context.Context, g *group, acl string, c firewall.C
 		return errors.New("the endpoint ignores DryRun, which AWS does not: permissions are unknown")
 	}
 	return explain(err, g)
+}
+
+// ProbeReads asks EC2, by DryRun, what may be read, once for each account and
+// region. Only DescribeNetworkAcls is needed; without the others the guard lacks
+// addresses of our own.
+func (b *Backend) ProbeReads(ctx context.Context) []Permission {
+	var out []Permission
+	for _, g := range b.groups {
+		for _, r := range dryReads {
+			p := Permission{Region: g.cfg.Region, Action: r.action}
+			if g.err != nil {
+				p.Err = explain(g.err, g)
+			} else {
+				p.Err = b.dry(ctx, g, func(ctx context.Context) error { return r.do(ctx, g.read) })
+			}
+			if p.Allowed = p.Err == nil; !p.Allowed {
+				p.Sentence = p.Err.Error()
+			}
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// dryReads are the reads, each as a dry run.
+var dryReads = []struct {
+	action string
+	do     func(context.Context, reader) error
+}{
+	{"ec2:DescribeNetworkAcls", func(ctx context.Context, r reader) error {
+		_, err := r.DescribeNetworkAcls(ctx, &ec2.DescribeNetworkAclsInput{DryRun: dryRun(true)})
+		return err
+	}},
+	{"ec2:DescribeVpcs", func(ctx context.Context, r reader) error {
+		_, err := r.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{DryRun: dryRun(true)})
+		return err
+	}},
+	{"ec2:DescribeAddresses", func(ctx context.Context, r reader) error {
+		_, err := r.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{DryRun: dryRun(true)})
+		return err
+	}},
+	{"ec2:DescribeNatGateways", func(ctx context.Context, r reader) error {
+		_, err := r.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{DryRun: dryRun(true)})
+		return err
+	}},
+	{"ec2:DescribeVpcPeeringConnections", func(ctx context.Context, r reader) error {
+		_, err := r.DescribeVpcPeeringConnections(ctx, &ec2.DescribeVpcPeeringConnectionsInput{DryRun: dryRun(true)})
+		return err
+	}},
+	{"ec2:DescribeRouteTables", func(ctx context.Context, r reader) error {
+		_, err := r.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{DryRun: dryRun(true)})
+		return err
+	}},
 }
 
 // Identity is who we are for AWS.
