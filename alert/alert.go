@@ -102,4 +102,6 @@ type Agent struct {
 	Hostname Text
 	Private  []string // as found; may carry a prefix length
 	Public   []string
+	// ReportedAt is when the agent was heard of last; zero when unknown.
+	ReportedAt time.Time
 }

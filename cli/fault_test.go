@@ -1,12 +1,17 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"selfprotect/journal"
 	"selfprotect/sim"
 )
 
@@ -37,6 +42,51 @@ func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
 	if n := got.ThreatStack.ByEndpoint[args[0]]; n != number(ts, args[1]) {
 		ts.Fatalf("%d requests of %s, want %s", n, args[0], args[1])
 	}
+}
+
+// cmdPolicy lets AWS deny every action that a policy of deploy/iam does not grant.
+func cmdPolicy(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := os.ReadFile("../deploy/iam/" + only(ts, args, "policy FILE"))
+	ts.Check(err)
+	var policy struct{ Statement []struct{ Action []string } }
+	ts.Check(json.Unmarshal(b, &policy))
+	granted := map[string]bool{}
+	for _, s := range policy.Statement {
+		for _, a := range s.Action {
+			_, name, _ := strings.Cut(a, ":")
+			granted[name] = true
+		}
+	}
+	var f struct {
+		EC2 struct {
+			Denied []string `json:"denied"`
+		} `json:"ec2"`
+	}
+	f.EC2.Denied = []string{}
+	for _, a := range []string{"DescribeNetworkAcls", "CreateNetworkAclEntry", "ReplaceNetworkAclEntry", "DeleteNetworkAclEntry", "DescribeVpcs", "DescribeSubnets",
+		"DescribeAddresses", "DescribeNatGateways", "DescribeVpcPeeringConnections", "DescribeRouteTables", "GetServiceQuota"} {
+		if !granted[a] {
+			f.EC2.Denied = append(f.EC2.Denied, a)
+		}
+	}
+	body, err := json.Marshal(f)
+	ts.Check(err)
+	var now any
+	ts.Check(control(stageOf(ts).server.url+"/_sim/fault", string(body), &now))
+}
+
+// cmdRecord appends a record as it is to a journal, which is made when it is not there.
+func cmdRecord(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: record FILE JSON")
+	}
+	j, err := journal.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	n, err := j.Head(context.Background())
+	ts.Check(err)
+	_, err = j.Append(context.Background(), n, []byte(args[1]))
+	ts.Check(err)
+	ts.Check(j.Close())
 }
 
 // cmdIdleRule adds a rule that is not enabled, and sets IDLERULE to its id.

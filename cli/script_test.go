@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 //	fault JSON                  set faults of the servers
 //	quota N                     set how many entries the network ACL may have
 //	requests ENDPOINT N         the alert API's endpoint was asked N times
+//	policy FILE                 AWS denies what this IAM policy does not grant
+//	record FILE JSON            append a record to a journal
 //	idlerule                    add a rule that is not enabled: $IDLERULE
 //	effect ADDRESS              wait until the network ACL denies it
 //	exitedin LEAST MOST CODE    as exited, with limits for the time that it takes
@@ -45,7 +47,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "server": cmdServer, "alert": cmdAlert, "denied": cmdDenied, "writes": cmdWrites,
 			"start": cmdStart, "await": cmdAwait, "signal": cmdSignal, "exited": cmdExited, "events": cmdEvents,
-			"fault": cmdFault, "quota": cmdQuota, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn, "requests": cmdRequests,
+			"fault": cmdFault, "quota": cmdQuota, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn, "requests": cmdRequests, "policy": cmdPolicy, "record": cmdRecord,
 		},
 	})
 }

@@ -140,7 +140,7 @@ func (s *ThreatStack) AddAgent(a Agent) {
 	defer s.mu.Unlock()
 	now := milliseconds(time.Now())
 	a.Status = cmp.Or(a.Status, "online")
-	a.CreatedAt, a.LastReportedAt = orTime(a.CreatedAt, now), orTime(a.LastReportedAt, now)
+	a.CreatedAt = orTime(a.CreatedAt, now)
 	s.agents[a.ID] = a
 }
 

@@ -12,7 +12,7 @@ type Agent struct {
 	InstanceID     string
 	Status         string // online or offline; empty: online
 	CreatedAt      time.Time
-	LastReportedAt time.Time
+	LastReportedAt time.Time // zero: just now
 	Version        string
 	Name           string
 	Description    string
@@ -34,7 +34,7 @@ type Tag struct {
 
 func (a Agent) json(f ThreatStackFaults) object {
 	o := object{"id": a.ID, "status": a.Status, "createdAt": a.CreatedAt.Format(wireTime),
-		"lastReportedAt": a.LastReportedAt.Format(wireTime), "version": a.Version, "hostname": a.Hostname, "agentType": a.AgentType}
+		"lastReportedAt": orTime(a.LastReportedAt, milliseconds(time.Now())).Format(wireTime), "version": a.Version, "hostname": a.Hostname, "agentType": a.AgentType}
 	o.text(f, "instanceId", a.InstanceID)
 	o.text(f, "name", a.Name)
 	o.text(f, "description", a.Description)

@@ -25,6 +25,7 @@ func decodeAgent(v json.RawMessage) (alert.Agent, error) {
 		return alert.Agent{}, errors.New("ipAddresses is not an object")
 	}
 	a.Private = rawAll(ips.strs("private", maxAgentAddrs))
+	a.ReportedAt, _ = parseTime(o.str("lastReportedAt")) // zero when it cannot be read
 	a.Public = rawAll(ips.strs("public", maxAgentAddrs))
 	return a, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"time"
@@ -18,6 +19,10 @@ type Status struct {
 	Reset       time.Time // when the service counts afresh; zero when unknown
 
 	ClockOffset time.Duration // how far the service's clock is ahead of ours, as far as it said
+	// Ahead is how far the service's clock was ahead of ours by the Date of the last
+	// answer, to the second; DateKnown says that there was one.
+	Ahead     time.Duration
+	DateKnown bool
 	// Signed says that the last good answer's signature was verified.
 	Signed bool
 
@@ -38,6 +43,8 @@ type Status struct {
 
 // health is the part of Status that requests write.
 type health struct {
+	ahead          time.Duration
+	dated          bool
 	signed         bool
 	alerts, events int
 	why            []alert.Text
@@ -56,6 +63,7 @@ func (c *Client) Status() Status {
 	defer c.mu.Unlock()
 	h := &c.health
 	s.Signed = h.signed
+	s.Ahead, s.DateKnown = h.ahead, h.dated
 	s.SkippedAlerts, s.SkippedEvents, s.SkippedWhy = h.alerts, h.events, slices.Clone(h.why)
 	s.Waiting, s.Open, s.Dropped = h.waiting, h.open, h.dropped
 	s.LastError, s.LastErrAt = h.lastErr, h.lastErrAt
@@ -64,6 +72,17 @@ func (c *Client) Status() Status {
 	}
 	slices.SortFunc(s.Public, netip.Addr.Compare)
 	return s
+}
+
+// noteDate compares the Date of an answer with our clock.
+func (c *Client) noteDate(h http.Header) {
+	t, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.health.ahead, c.health.dated = time.Until(t.Add(time.Second/2)).Round(time.Second), true
 }
 
 func (c *Client) setSigned(signed bool) {

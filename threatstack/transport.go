@@ -149,6 +149,7 @@ func (k *call) attempt(req *http.Request) (_ *http.Response, moved bool, _ error
 		return nil, false, err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	c.noteDate(resp.Header)
 	until := c.budget.answer(time.Now(), resp.StatusCode, resp.Header)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, c.cfg.MaxBody+1))
 	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {

@@ -35,7 +35,7 @@ var meanings = map[string]meaning{
 	"InvalidPaginationToken":          {text: "EC2 does not accept the page of a list; please report this as a bug", refused: true},
 	"InvalidMaxResults":               {text: "EC2 does not accept the page size of a list; please report this as a bug", refused: true},
 	"FilterLimitExceeded":             {text: "too many ACLs in one request; please report this as a bug", refused: true},
-	"UnauthorizedOperation":           {text: "the role or user lacks permission: grant the actions of the README's IAM policy on this ACL", refused: true, permission: true},
+	"UnauthorizedOperation":           {text: "the role or user lacks permission: grant it as the policies in deploy/iam do", refused: true, permission: true},
 	"AccessDenied":                    {text: "the role or user lacks permission, or may not assume the role: check the IAM policy and the role's trust policy", refused: true, permission: true},
 	"AuthFailure":                     {text: "AWS does not accept the credentials, or the clock of this machine is wrong", refused: true, permission: true},
 	"InvalidClientTokenId":            {text: "the access key does not exist", refused: true, permission: true},
