@@ -1,0 +1,105 @@
+package journal_test
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"testing"
+
+	"selfprotect/journal"
+)
+
+// logOf gives a journal with n records, and its path.
+func logOf(t *testing.T, n int) *journal.SQLite {
+	t.Helper()
+	j, err := journal.Open(filepath.Join(t.TempDir(), "j.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Close() })
+	for i := range n {
+		if _, err := j.Append(t.Context(), journal.Seq(i), fmt.Appendf(nil, `{"v":1,"n":%d}`, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return j
+}
+
+// after gives the records with a higher number.
+func after(n journal.Seq, all iter.Seq2[journal.Record, error]) iter.Seq2[journal.Record, error] {
+	return func(yield func(journal.Record, error) bool) {
+		for r, err := range all {
+			if (err != nil || r.Seq > n) && !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestExtendIsACopy(t *testing.T) {
+	from := logOf(t, 5)
+	n, head, err := from.Tail(t.Context())
+	if err != nil || n != 5 {
+		t.Fatal(n, err)
+	}
+	for _, has := range []int{0, 3, 5} { // of the same records
+		to := logOf(t, 0)
+		if _, err := to.Extend(t.Context(), 0, from.Records(t.Context(), journal.Seq(has))); err != nil {
+			t.Fatal(err)
+		}
+		last, err := to.Extend(t.Context(), journal.Seq(has), after(journal.Seq(has), from.Records(t.Context(), n)))
+		if err != nil || last != n {
+			t.Fatalf("%d records before: %d, %v", has, last, err)
+		}
+		if _, got, err := to.Tail(t.Context()); err != nil || got != head {
+			t.Errorf("%d records before: head %x, %v; want %x", has, got, err, head)
+		}
+		if err := to.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := to.Append(t.Context(), n, []byte("goes on")); err != nil {
+			t.Errorf("it does not go on: %v", err)
+		}
+	}
+}
+
+// TestExtendRefuses: what does not follow is refused, and nothing of it is kept.
+func TestExtendRefuses(t *testing.T) {
+	from := logOf(t, 5)
+	change := func(what func(*journal.Record)) iter.Seq2[journal.Record, error] {
+		return func(yield func(journal.Record, error) bool) {
+			for r, err := range from.Records(t.Context(), 5) {
+				if r.Seq == 4 {
+					what(&r)
+				}
+				if !yield(r, err) {
+					return
+				}
+			}
+		}
+	}
+	for name, records := range map[string]iter.Seq2[journal.Record, error]{
+		"changed payload": change(func(r *journal.Record) { r.Payload = []byte("{}") }),
+		"changed time":    change(func(r *journal.Record) { r.At++ }),
+		"changed hash":    change(func(r *journal.Record) { r.Hash[0]++ }),
+		"left out":        change(func(r *journal.Record) { r.Seq++ }),
+		"not from 1":      after(1, from.Records(t.Context(), 5)),
+		"newer":           change(func(r *journal.Record) { r.Version = journal.Version + 1 }),
+		"broken off":      func(yield func(journal.Record, error) bool) { yield(journal.Record{}, errors.New("cut off")) },
+	} {
+		to := logOf(t, 0)
+		if _, err := to.Extend(t.Context(), 0, records); err == nil {
+			t.Errorf("%s: taken", name)
+		} else if name == "newer" != errors.Is(err, journal.ErrNewer) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n, _, err := to.Tail(t.Context()); n != 0 || err != nil {
+			t.Errorf("%s: %d records are left, %v", name, n, err)
+		}
+	}
+	other := logOf(t, 2)
+	if _, err := other.Extend(t.Context(), 0, from.Records(t.Context(), 5)); !errors.Is(err, journal.ErrConflict) {
+		t.Errorf("into another journal: %v", err)
+	}
+}
