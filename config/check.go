@@ -178,7 +178,7 @@ func (l *loader) check() {
 		l.mistakes(table+"."+key, []string{table, key}, m)
 	}
 	if x.TTL > x.MaxTTL {
-		at("limits", "ttl", wrong("is longer than limits.max_ttl, %s", formatDuration(x.MaxTTL)))
+		at("limits", "ttl", wrong("is longer than limits.max_ttl, %s", FormatDuration(x.MaxTTL)))
 	}
 	if x.AutoPerMinute > x.AutoPerHour {
 		at("limits", "auto_per_minute", wrong("is more than limits.auto_per_hour, %d", x.AutoPerHour))
@@ -190,7 +190,7 @@ func (l *loader) check() {
 	}
 	for _, e := range l.watches {
 		if w := e.value; w.TTL > x.MaxTTL {
-			l.mistakes("watch.ttl", append(e.path[:2:2], "ttl"), wrong("is longer than limits.max_ttl, %s", formatDuration(x.MaxTTL)))
+			l.mistakes("watch.ttl", append(e.path[:2:2], "ttl"), wrong("is longer than limits.max_ttl, %s", FormatDuration(x.MaxTTL)))
 		}
 	}
 	for _, e := range l.acls {

@@ -299,12 +299,12 @@ func TestDurationsComeBack(t *testing.T) {
 	for s, want := range map[string]time.Duration{
 		"30d": 30 * day, "1d": day, "1d12h": 36 * time.Hour, "90s": 90 * time.Second, "0d": 0, "1h30m": 90 * time.Minute,
 	} {
-		if d, err := parseDuration(s); err != nil || d != want {
+		if d, err := ParseDuration(s); err != nil || d != want {
 			t.Errorf("%s: %v, %v", s, d, err)
 		}
 	}
 	for _, s := range []string{"", "d", "-1d", "1.5d", "1d-1h", "1d+1h", "1d2d", "106752d", "106751d24h", "1 d", "10", "1w", "+1d"} {
-		if d, err := parseDuration(s); err == nil {
+		if d, err := ParseDuration(s); err == nil {
 			t.Errorf("%q is %v", s, d)
 		}
 	}
@@ -313,8 +313,8 @@ func TestDurationsComeBack(t *testing.T) {
 		if rapid.Bool().Draw(t, "round") {
 			d = d.Truncate(rapid.SampledFrom([]time.Duration{day, time.Hour, time.Minute, time.Second}).Draw(t, "unit"))
 		}
-		if back, err := parseDuration(formatDuration(d)); err != nil || back != d {
-			t.Fatalf("%v is written %s and read as %v, %v", d, formatDuration(d), back, err)
+		if back, err := ParseDuration(FormatDuration(d)); err != nil || back != d {
+			t.Fatalf("%v is written %s and read as %v, %v", d, FormatDuration(d), back, err)
 		}
 	})
 }

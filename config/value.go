@@ -156,12 +156,12 @@ func duration(key string, p *time.Duration, low, high time.Duration) setting {
 			}
 			return m
 		}
-		d, err := parseDuration(s)
+		d, err := ParseDuration(s)
 		if err != nil {
 			return instead(wrong("must be a duration, found %s", found(s)), `write it like "90s", "24h" or "30d"`)
 		}
 		if d < low || d > high {
-			return wrong("must be from %s to %s, found %s", formatDuration(low), formatDuration(high), formatDuration(d))
+			return wrong("must be from %s to %s, found %s", FormatDuration(low), FormatDuration(high), FormatDuration(d))
 		}
 		*p = d
 		return nil
@@ -169,12 +169,12 @@ func duration(key string, p *time.Duration, low, high time.Duration) setting {
 		if *p == 0 {
 			return ""
 		}
-		return formatDuration(*p)
+		return FormatDuration(*p)
 	}}
 }
 
-// parseDuration reads Go's syntax, with whole days in front.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads Go's syntax, with whole days in front.
+func ParseDuration(s string) (time.Duration, error) {
 	days, rest, ok := strings.Cut(s, "d")
 	if !ok {
 		return time.ParseDuration(s)
@@ -194,8 +194,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return d + r, nil
 }
 
-// formatDuration gives the shortest text that parseDuration reads back.
-func formatDuration(d time.Duration) string {
+// FormatDuration gives the shortest text that ParseDuration reads back.
+func FormatDuration(d time.Duration) string {
 	if d >= 2*day && d%day == 0 {
 		return fmt.Sprintf("%dd", d/day)
 	}
