@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,6 +15,31 @@ import (
 
 // previewed is how many proposals have their effect worked out.
 const previewed = 200
+
+// Previewer tells what an approval would do now.
+type Previewer interface {
+	// Preview works it out for a proposal, also for one of those for which a
+	// snapshot does not.
+	Preview(ctx context.Context, id blocklist.ID) (*Proposal, error)
+}
+
+var _ Previewer = (*Engine)(nil)
+
+// Preview implements Previewer.
+func (e *Engine) Preview(ctx context.Context, id blocklist.ID) (p *Proposal, err error) {
+	err = e.ask(ctx, func(context.Context) error {
+		b, ok := e.loop.list.Block(id)
+		switch {
+		case !ok:
+			return fmt.Errorf("%s: %w", id, blocklist.ErrUnknownBlock)
+		case b.State != blocklist.Pending:
+			return fmt.Errorf("%s: %w: %s by %s", id, blocklist.ErrDecided, b.State, b.DecidedBy)
+		}
+		p = e.loop.cachedPreview(b, e.loop.now())
+		return nil
+	})
+	return p, err
+}
 
 // cachedPreview works an effect out anew when anything has changed.
 func (l *loop) cachedPreview(b blocklist.Block, t time.Time) *Proposal {

@@ -9,8 +9,9 @@ import (
 	"selfprotect/blocklist"
 )
 
-// errBehind says that the journal keeps moving on while we decide.
-var errBehind = errors.New("the journal is busy with another process; try again")
+// ErrBusy says that the journal keeps moving on while we decide: nothing was
+// recorded, and trying again will do.
+var ErrBusy = errors.New("the journal is busy with another process; try again")
 
 // errJournal says that the journal fails; that was told when it began to.
 var errJournal = errors.New("the journal fails")
@@ -36,7 +37,7 @@ func (l *loop) record(ctx context.Context, decide func() ([]blocklist.Event, err
 			return err
 		}
 	}
-	return errBehind
+	return ErrBusy
 }
 
 func (l *loop) append(ctx context.Context, events []blocklist.Event) error {
