@@ -4,8 +4,8 @@
 // A command reads flags, environment and configuration file, in this order of
 // precedence, builds the parts, and runs the engine with a console or, when
 // standard output is no terminal, with plain lines. Exit codes: 0 done, 1
-// failure, 2 usage or configuration, 3 credentials or permission, 10 something
-// would change or awaits a decision, 130 interrupted. SIGINT, SIGTERM and SIGHUP stop the engine, which lets the write
+// failure, 2 usage or configuration, 3 credentials or permission, 4 done in part,
+// 10 something would change or awaits a decision, 130 interrupted. SIGINT, SIGTERM and SIGHUP stop the engine, which lets the write
 // in flight finish; a second SIGINT or SIGTERM ends the process at once. A SIGHUP
 // that was ignored at the start, as by nohup, stays ignored. A reader of standard
 // output that goes away stops the engine too.
@@ -36,6 +36,7 @@ const (
 	exitFailure     = 1
 	exitUsage       = 2
 	exitCredentials = 3
+	exitPartial     = 4
 	exitPending     = 10
 	exitInterrupted = 130
 )

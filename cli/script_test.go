@@ -38,6 +38,11 @@ func TestMain(m *testing.M) {
 //	idlerule                    add a rule that is not enabled: $IDLERULE
 //	effect ADDRESS              wait until the network ACL denies it
 //	exitedin LEAST MOST CODE    as exited, with limits for the time that it takes
+//	effectof NAME CIDR flag...  set NAME to the digest that review list shows
+//	head1 FILE                  it is an export that only its owner may read
+//	sameexport FILE FILE        they hold the same records
+//	newer JOURNAL               add a record of a newer version to it
+//	damage FROM TO              copy an export and change one character
 //	events FILE EVENT...        each line of the file is JSON with time and event,
 //	                            and each event named is among them
 func TestScript(t *testing.T) {
@@ -48,6 +53,7 @@ func TestScript(t *testing.T) {
 			"exits": cmdExits, "server": cmdServer, "alert": cmdAlert, "denied": cmdDenied, "writes": cmdWrites,
 			"start": cmdStart, "await": cmdAwait, "signal": cmdSignal, "exited": cmdExited, "events": cmdEvents,
 			"fault": cmdFault, "quota": cmdQuota, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn, "requests": cmdRequests, "policy": cmdPolicy, "record": cmdRecord,
+			"effectof": cmdEffectOf, "head1": cmdHead1, "sameexport": cmdSameExport, "damage": cmdDamage, "newer": cmdNewer,
 		},
 	})
 }

@@ -4,19 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"time"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"selfprotect/blocklist"
-	"selfprotect/config"
 	"selfprotect/engine"
 )
-
-// undoTimeout bounds an undo: one read of each ACL, and the writes that follow.
-const undoTimeout = 2 * time.Minute
 
 type undoOptions struct {
 	*options
@@ -44,11 +38,7 @@ it out; otherwise this command does.`,
 			if len(args) == 1 {
 				o.block = args[0]
 			}
-			cfg, err := o.load(false)
-			if err != nil {
-				return err
-			}
-			return o.undo(cmd, cfg)
+			return o.session(cmd, sessionKind{dry: !o.yes || o.dryRun}, o.carryOut)
 		},
 	}
 	commonFlags(cmd, o.options)
@@ -59,63 +49,42 @@ it out; otherwise this command does.`,
 	return cmd
 }
 
-func (o *undoOptions) undo(cmd *cobra.Command, cfg *config.Config) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), undoTimeout)
-	defer cancel()
-	o.noPoll = true // this command decides nothing else
-	p, err := build(ctx, cfg, o.options, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	run, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- p.engine.Run(run) }()
-	err = o.carryOut(ctx, p, cmd.OutOrStdout())
-	stop()
-	for range p.engine.Updates() { // until it has ended
-	}
-	return errors.Join(err, <-ended)
-}
-
 // carryOut shows the undo, decides it, and waits until its entries are settled.
-func (o *undoOptions) carryOut(ctx context.Context, p *parts, out io.Writer) error {
-	s, err := await(ctx, p.engine, aclsRead)
+func (o *undoOptions) carryOut(ctx context.Context, s *session) error {
+	id, err := o.find(s.now)
 	if err != nil {
 		return err
 	}
-	id, err := o.find(s)
+	plan, err := s.engine.PlanUndo(ctx, id)
 	if err != nil {
 		return err
 	}
-	plan, err := p.engine.PlanUndo(ctx, id)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(out, plan.Text())
+	fmt.Fprintln(s.out, plan.Text())
 	for _, c := range plan.Conflicts {
-		fmt.Fprintln(out, "conflict:", clean(c))
+		fmt.Fprintln(s.out, "conflict:", clean(c))
 	}
 	switch {
 	case len(plan.Conflicts) > 0:
 		return &exitError{exitFailure, errors.New("not undone, nothing was written")}
 	case !o.yes || o.dryRun:
-		fmt.Fprintln(out, "nothing was done; --yes does it")
+		fmt.Fprintln(s.out, "nothing was done; --yes does it")
 		return nil
 	}
-	d := blocklist.Decision{Verb: blocklist.Undo, Actor: p.actor, Reason: "undo command", Effect: plan.Digest}
-	if err := p.engine.Decide(ctx, id, d); err != nil {
+	d := blocklist.Decision{Verb: blocklist.Undo, Reason: "undo command", Effect: plan.Digest}
+	if err := s.decide(ctx, id, d); err != nil {
 		return err
 	}
-	if s.Holder != "" {
-		fmt.Fprintf(out, "recorded; %s carries it out\n", clean(s.Holder))
+	if s.now.Holder != "" {
+		fmt.Fprintf(s.out, "recorded; %s\n", s.who())
 		return nil
 	}
-	s, err = await(ctx, p.engine, func(s *engine.Snapshot) bool { return settledBlock(s, id) })
+	snap, err := s.readBack(ctx, func(snap *engine.Snapshot) bool {
+		return inPlace(snap, []blocklist.ID{id}) && !slices.ContainsFunc(snap.ACLs, func(a *engine.ACLView) bool { return len(a.Changes) > 0 })
+	})
 	if err != nil {
-		return fmt.Errorf("it is recorded, and not settled yet; the next run goes on with it: %w", err)
+		return err
 	}
-	fmt.Fprintf(out, "done: %s\n", presenceText(s, id))
+	fmt.Fprintf(s.out, "done: %s\n", presenceText(snap, id))
 	return nil
 }
 
@@ -159,26 +128,6 @@ func aclsRead(s *engine.Snapshot) bool {
 		}
 	}
 	return s.Guarded
-}
-
-// settledBlock says that every entry of a block is where it should be.
-func settledBlock(s *engine.Snapshot, id blocklist.ID) bool {
-	for _, b := range s.Blocks {
-		if b.ID != id {
-			continue
-		}
-		for _, p := range b.Presence {
-			if p.Status == "writing" || p.Status == "removing" || p.Status == "unknown" {
-				return false
-			}
-		}
-	}
-	for _, a := range s.ACLs {
-		if len(a.Changes) > 0 {
-			return false
-		}
-	}
-	return true
 }
 
 func presenceText(s *engine.Snapshot, id blocklist.ID) string {
