@@ -50,7 +50,7 @@ func (m *Model) runJob(j *job, c choice) tea.Cmd {
 		m.deciding[t.block] = true
 	}
 	if c.marked {
-		m.marks[m.tab] = marks{}
+		m.marks[m.tab] = m.marks[m.tab].without(m.drawn.isShown) // what is hidden keeps its mark
 	}
 	m.job, m.overlay, m.scroll[paneList] = j, overlayJob, 0
 	if len(ok) == 0 {

@@ -32,7 +32,25 @@ func (m *Model) detailPane(w, h int) []string {
 	return out
 }
 
-func (m *Model) detail(w int) (string, []string) { return m.detailOf(w, m.list().cursor) }
+func (m *Model) detail(w int) (string, []string) {
+	if m.pane == paneACL {
+		return m.entryDetail(w)
+	}
+	return m.detailOf(w, m.list().cursor)
+}
+
+// entryDetail shows the blocks of the entry under the cursor of the network ACL.
+func (m *Model) entryDetail(w int) (string, []string) {
+	var out []string
+	title := "This entry is not ours: it is counted, and never touched"
+	for _, id := range m.pickedBlocks() {
+		if b := m.ix.blocks[id]; b != nil {
+			title = "The blocks of this entry"
+			out = append(out, append(m.standing(w, b), m.background(w, b.Block, b.Score, b.RuleName)...)...)
+		}
+	}
+	return title, out
+}
 
 // detailOf shows a row of the list on the screen.
 func (m *Model) detailOf(w int, id string) (string, []string) {

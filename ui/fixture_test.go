@@ -68,6 +68,7 @@ type screen struct {
 	m     *Model
 	clock *clock
 	con   *console
+	last  string // the last frame that was drawn
 }
 
 func newScreen(t testing.TB, w, h int, change ...func(*Config)) *screen {
@@ -114,6 +115,12 @@ func keyMsg(name string) tea.KeyPressMsg {
 		return tea.KeyPressMsg{Code: tea.KeyEscape}
 	case "tab":
 		return tea.KeyPressMsg{Code: tea.KeyTab}
+	case "up":
+		return tea.KeyPressMsg{Code: tea.KeyUp}
+	case "pgdown":
+		return tea.KeyPressMsg{Code: tea.KeyPgDown}
+	case "pgup":
+		return tea.KeyPressMsg{Code: tea.KeyPgUp}
 	case "backspace":
 		return tea.KeyPressMsg{Code: tea.KeyBackspace}
 	case "down":
@@ -136,6 +143,7 @@ func (s *screen) press(keys ...string) {
 func (s *screen) frame() string {
 	s.t.Helper()
 	content := s.m.View().Content
+	s.last = content
 	plain := ansi.Strip(content)
 	for i := range len(content) {
 		if c := content[i]; c < 0x20 && c != '\n' && c != 0x1b || c == 0x7f {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
-	"pgregory.net/rapid"
 
 	"selfprotect/blocklist"
 	"selfprotect/engine"
@@ -252,56 +250,6 @@ func TestFilter(t *testing.T) {
 	}
 	s.press("esc")
 	s.expect("198.51.100.6/32")
-}
-
-// TestActedOnIsWhatWasShown: whatever happens, a decision names the row and the
-// effect that the last frame highlighted.
-func TestActedOnIsWhatWasShown(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		s := newScreen(t, rapid.IntRange(40, 160).Draw(rt, "w"), rapid.IntRange(10, 50).Draw(rt, "h"))
-		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
-			s.clock.advance(time.Duration(rapid.IntRange(0, 900).Draw(rt, "ms")) * time.Millisecond)
-			switch rapid.IntRange(0, 5).Draw(rt, "what") {
-			case 0, 1:
-				s.show(randomSnapshot(rt))
-			case 2:
-				s.send(tea.WindowSizeMsg{Width: rapid.IntRange(0, 160).Draw(rt, "w"), Height: rapid.IntRange(0, 50).Draw(rt, "h")})
-			default:
-				pressRandom(rt, s)
-			}
-		}
-	})
-}
-
-func pressRandom(rt *rapid.T, s *screen) {
-	key := rapid.SampledFrom([]string{"a", "d", "u", "j", "k", "g", "G", "1", "2", "3", "4", "tab", "p", "/", "esc", "enter", "y", "?", "m", "r", "!", "0"}).Draw(rt, "key")
-	shown, before := s.m.drawn, len(s.con.calls)
-	direct := s.m.dialog == nil && !s.m.filtering && s.m.overlay == overlayNone
-	s.send(keyMsg(key))
-	for _, c := range s.con.calls[before:] {
-		if c.mode != 0 || !direct {
-			continue
-		}
-		if shown.target == nil || c.id != shown.target.block || c.d.Effect != shown.target.digest {
-			rt.Fatalf("key %s decided %s (%s), shown was %+v", key, c.id, c.d.Effect, shown.target)
-		}
-		live := newIndex(s.m.live).proposals[c.id]
-		if live == nil || live.Digest != c.d.Effect {
-			rt.Fatalf("key %s decided what is not there any more: %s", key, c.id)
-		}
-	}
-}
-
-func randomSnapshot(rt *rapid.T) *engine.Snapshot {
-	s := full()
-	s.Proposals, s.Alerts = nil, nil
-	for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(1, 9), 0, 7, rapid.ID[int]).Draw(rt, "rows") {
-		p := proposal(fmt.Sprintf("198.51.100.%d/32", n))
-		p.Digest += fmt.Sprint(rapid.IntRange(0, 1).Draw(rt, "digest"))
-		s.Proposals = append(s.Proposals, p)
-		s.Alerts = append(s.Alerts, alertRow(p.Prefix.String(), "an alert"))
-	}
-	return s
 }
 
 func FuzzKeys(f *testing.F) {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -88,6 +89,11 @@ func (ix *index) has(t tab, row string) bool {
 	return false
 }
 
+// isShown says whether a row is in the list as the last frame showed it.
+func (d *drawn) isShown(row string) bool {
+	return slices.ContainsFunc(d.ids, func(id string) bool { return id == row || slices.Contains(d.members[id], row) })
+}
+
 // single gives the rows that stand behind a row: the members of a group, else it
 // alone.
 func (d *drawn) single(row string) []string {
@@ -97,11 +103,10 @@ func (d *drawn) single(row string) []string {
 	return []string{row}
 }
 
-// markedTargets are the targets of the marked rows, in the order of the list;
-// rows that the filter hides come last.
-func (d *drawn) markedTargets() []target {
-	var rows []string
-	shown := map[string]bool{}
+// markedTargets are the targets of the marked rows, in the order of the list. What
+// the filter hides was not on the screen: it is left out, and keeps its mark.
+func (d *drawn) markedTargets() (out []target, hidden []leftOut) {
+	rows, shown := []string(nil), map[string]bool{}
 	for _, id := range d.ids {
 		for _, r := range d.single(id) {
 			if d.marks.has(r) && !shown[r] {
@@ -110,16 +115,8 @@ func (d *drawn) markedTargets() []target {
 			}
 		}
 	}
-	var hidden []string
-	for r := range d.marks.set {
-		if !shown[r] {
-			hidden = append(hidden, r)
-		}
-	}
-	slices.Sort(hidden)
 	seen := map[blocklist.ID]bool{}
-	var out []target
-	for _, r := range append(rows, hidden...) {
+	for _, r := range rows {
 		for _, t := range d.ix.targets(d.tab, r, nil) {
 			if !seen[t.block] {
 				seen[t.block] = true
@@ -127,7 +124,19 @@ func (d *drawn) markedTargets() []target {
 			}
 		}
 	}
-	return out
+	for r := range d.marks.set {
+		if shown[r] {
+			continue
+		}
+		for _, t := range d.ix.targets(d.tab, r, nil) {
+			if !seen[t.block] {
+				seen[t.block] = true
+				hidden = append(hidden, leftOut{t.cidr, "the filter hides it"})
+			}
+		}
+	}
+	slices.SortFunc(hidden, func(a, b leftOut) int { return cmp.Compare(a.cidr, b.cidr) })
+	return out, hidden
 }
 
 // isMarked says whether a row is marked; a group is when all of it is.
@@ -143,7 +152,7 @@ func (m *Model) isMarked(row string) bool {
 	return len(rows) > 0 && !slices.ContainsFunc(rows, func(r string) bool { return !k.has(r) })
 }
 
-func (m *Model) markable() bool { return m.tab != tabLog }
+func (m *Model) markable() bool { return m.tab != tabLog && m.pane != paneACL }
 
 // mark marks the row that the last frame highlighted, or takes its mark away, and
 // goes on to the next.
@@ -316,4 +325,13 @@ func (m *Model) markSign() string {
 		return "*"
 	}
 	return "■"
+}
+
+// markCount says how many rows are marked.
+func (m *Model) markCount() []seg {
+	n := m.marks[m.tab].len()
+	if n == 0 {
+		return nil
+	}
+	return []seg{{m.th.focus, fmt.Sprintf(" %d marked ", n)}}
 }

@@ -82,6 +82,7 @@ func (m *Model) tabs(w int) string {
 	if m.filter != "" {
 		right = []seg{{m.th.warn, " /" + clean(m.filter) + " "}}
 	}
+	right = append(m.markCount(), right...)
 	if n := w - segWidth(segs) - segWidth(right); n > 0 {
 		segs = append(segs, seg{m.th.rule, strings.Repeat(m.gl.rule, n)})
 	}

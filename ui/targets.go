@@ -43,6 +43,14 @@ func (m *Model) noteDrawn() {
 	l := m.list()
 	d := drawn{tab: m.tab, row: l.cursor, ids: l.ids, members: l.members, marks: m.marks[m.tab], ix: m.ix}
 	d.targets = m.targetsOf(d.row)
+	if m.pane == paneACL { // its entry is what stands out
+		d.row, d.targets, d.marks = m.aclAt, nil, marks{}
+		for _, id := range m.pickedBlocks() {
+			if t := m.ix.target(id); t != nil {
+				d.targets = append(d.targets, *t)
+			}
+		}
+	}
 	if len(d.targets) == 1 {
 		d.target = &d.targets[0]
 	}
@@ -176,19 +184,23 @@ func (m *Model) choose(a action) (choice, bool) {
 	}
 	c := choice{marked: d.marks.len() > 0}
 	ts := d.targets
+	var hidden []leftOut
 	if c.marked {
-		ts = d.markedTargets()
+		ts, hidden = d.markedTargets()
 	} else if m.overlay == overlayNone && m.now.Sub(m.movedAt) < settleTime {
 		m.say("another row has just come under the cursor, look again", true)
 		return c, false
 	}
 	c.ok, c.left = m.sort(a, ts)
+	c.left = append(c.left, hidden...)
 	if len(c.ok) > 0 {
 		return c, true
 	}
 	switch {
 	case len(c.left) == 1:
 		m.say(c.left[0].why, true)
+	case c.marked && len(c.left) == 0:
+		m.say("nothing to "+a.name+" among what is marked", true)
 	case len(c.left) > 1:
 		m.say("nothing to "+a.name+": "+c.left[0].cidr+": "+c.left[0].why, true)
 	default:
