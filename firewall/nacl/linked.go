@@ -91,11 +91,7 @@ func peerPrefixes(v *types.VpcPeeringConnectionVpcInfo) []netip.Prefix {
 func (b *Backend) readRoutes(ctx context.Context, g *group, ids []string) error {
 	routes, wide := map[string][]firewall.Linked{}, map[string][]string{}
 	in := &ec2.DescribeRouteTablesInput{Filters: []types.Filter{{Name: aws.String("vpc-id"), Values: ids}}}
-	for pages := ec2.NewDescribeRouteTablesPaginator(g.read, in); pages.HasMorePages(); {
-		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeRouteTablesOutput, error) { return pages.NextPage(ctx) })
-		if err != nil {
-			return err
-		}
+	err := eachPage(ctx, b.timeout, ec2.NewDescribeRouteTablesPaginator(g.read, in), func(page *ec2.DescribeRouteTablesOutput) {
 		for _, t := range page.RouteTables {
 			vpc := aws.ToString(t.VpcId)
 			for _, r := range t.Routes {
@@ -108,6 +104,9 @@ func (b *Backend) readRoutes(ctx context.Context, g *group, ids []string) error 
 				}
 			}
 		}
+	})
+	if err != nil {
+		return err
 	}
 	for id := range routes {
 		routes[id] = sortLinked(routes[id])

@@ -124,16 +124,15 @@ func notFound(err error) bool {
 // pages reads all pages of an answer, and of them the ACLs that were asked for.
 func (b *Backend) pages(ctx context.Context, g *group, in *ec2.DescribeNetworkAclsInput, ids []string) ([]firewall.ACL, error) {
 	var found []firewall.ACL
-	for pages := ec2.NewDescribeNetworkAclsPaginator(g.read, in); pages.HasMorePages(); {
-		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeNetworkAclsOutput, error) { return pages.NextPage(ctx) })
-		if err != nil {
-			return nil, err
-		}
+	err := eachPage(ctx, b.timeout, ec2.NewDescribeNetworkAclsPaginator(g.read, in), func(page *ec2.DescribeNetworkAclsOutput) {
 		for _, a := range page.NetworkAcls {
 			if slices.Contains(ids, aws.ToString(a.NetworkAclId)) {
 				found = append(found, toACL(a, g.cfg.Region))
 			}
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return found, nil
 }
@@ -159,6 +158,32 @@ func (g *group) missing(found []firewall.ACL) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// mostPages bounds an answer: one that names a next page again and again must not
+// be followed for ever.
+const mostPages = 100
+
+// pager is what the SDK makes of a paged answer.
+type pager[T any] interface {
+	HasMorePages() bool
+	NextPage(context.Context, ...func(*ec2.Options)) (T, error)
+}
+
+// eachPage reads an answer to its end. An answer without one is an error: what was
+// read of it is not the whole.
+func eachPage[T any](ctx context.Context, timeout time.Duration, pages pager[T], take func(T)) error {
+	for n := 0; pages.HasMorePages(); n++ {
+		if n == mostPages {
+			return fmt.Errorf("the answer has more than %d pages", mostPages)
+		}
+		page, err := call(ctx, timeout, func(ctx context.Context) (T, error) { return pages.NextPage(ctx) })
+		if err != nil {
+			return err
+		}
+		take(page)
+	}
+	return nil
 }
 
 func call[T any](ctx context.Context, d time.Duration, f func(context.Context) (T, error)) (T, error) {
@@ -272,11 +297,7 @@ func (p *part) read(g *group, what string, do func() error) {
 func (b *Backend) readVPCs(ctx context.Context, g *group, ids []string) error {
 	vpcs := map[string][]netip.Prefix{}
 	in := &ec2.DescribeVpcsInput{Filters: []types.Filter{{Name: aws.String("vpc-id"), Values: ids}}}
-	for pages := ec2.NewDescribeVpcsPaginator(g.read, in); pages.HasMorePages(); {
-		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeVpcsOutput, error) { return pages.NextPage(ctx) })
-		if err != nil {
-			return err
-		}
+	err := eachPage(ctx, b.timeout, ec2.NewDescribeVpcsPaginator(g.read, in), func(page *ec2.DescribeVpcsOutput) {
 		for _, v := range page.Vpcs {
 			id := aws.ToString(v.VpcId)
 			vpcs[id] = appendPrefix(vpcs[id], aws.ToString(v.CidrBlock))
@@ -287,6 +308,9 @@ func (b *Backend) readVPCs(ctx context.Context, g *group, ids []string) error {
 				vpcs[id] = appendPrefix(vpcs[id], aws.ToString(c.Ipv6CidrBlock))
 			}
 		}
+	})
+	if err != nil {
+		return err
 	}
 	g.own.vpcs = vpcs
 	return nil
@@ -303,16 +327,15 @@ func (b *Backend) readPublic(ctx context.Context, g *group) error {
 	for _, a := range out.Addresses {
 		public = appendPrefix(public, aws.ToString(a.PublicIp))
 	}
-	for pages := ec2.NewDescribeNatGatewaysPaginator(g.read, &ec2.DescribeNatGatewaysInput{}); pages.HasMorePages(); {
-		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeNatGatewaysOutput, error) { return pages.NextPage(ctx) })
-		if err != nil {
-			return err
-		}
+	err = eachPage(ctx, b.timeout, ec2.NewDescribeNatGatewaysPaginator(g.read, &ec2.DescribeNatGatewaysInput{}), func(page *ec2.DescribeNatGatewaysOutput) {
 		for _, n := range page.NatGateways {
 			for _, a := range n.NatGatewayAddresses {
 				public = appendPrefix(public, aws.ToString(a.PublicIp))
 			}
 		}
+	})
+	if err != nil {
+		return err
 	}
 	g.own.public = public
 	return nil
