@@ -80,7 +80,7 @@ func ParseAWSRanges(b []byte) (AWSRanges, error) {
 	}
 	why := "a service of AWS (published " + made.Format("2006-01-02") + ")"
 	for _, p := range set.Prefixes() {
-		out.Entries = append(out.Entries, Guarded{Prefix: p, Why: why})
+		out.Entries = append(out.Entries, Guarded{Prefix: p, Why: why, Overridable: true})
 	}
 	return out, nil
 }

@@ -204,15 +204,21 @@ func denies(p, entry netip.Prefix) bool {
 func TestGuardAgainstAnOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Guarded {
-			return Guarded{Prefix: drawPrefix(t, 28), Why: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "why"), Ask: rapid.Bool().Draw(t, "ask")}
+			return Guarded{Prefix: drawPrefix(t, 28), Why: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "why"), Ask: rapid.Bool().Draw(t, "ask"), Overridable: rapid.Bool().Draw(t, "overridable")}
 		}), 1, 8).Draw(t, "entries")
-		g := NewGuard(entries)
-		for range 8 {
+		over := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) netip.Prefix { return drawPrefix(t, 27) }), 0, 4).Draw(t, "overridden")
+		g := NewGuard(entries).Overriding(over...)
+		for i := range 8 + len(over) {
 			p := drawPrefix(t, 27)
+			if i < len(over) {
+				p = over[i]
+			}
+			lifted := slices.ContainsFunc(over, func(o netip.Prefix) bool { return unmap(o) == unmap(p) })
 			var hard, soft bool
 			for _, e := range entries {
 				hit := denies(p, e.Prefix)
-				hard, soft = hard || hit && !e.Ask, soft || hit && e.Ask
+				passes := e.Ask || e.Overridable && lifted
+				hard, soft = hard || hit && !passes, soft || hit && passes
 			}
 			err := g.Check(p)
 			if (err != nil) != hard {
@@ -222,11 +228,60 @@ func TestGuardAgainstAnOracle(t *testing.T) {
 			if hard && (!errors.As(err, &ge) || ge.By.Ask || !denies(p, ge.By.Prefix)) {
 				t.Fatalf("guard %v, Check(%s) names %v", entries, p, err)
 			}
-			if by, ok := g.Soft(p); ok != soft || ok && (!by.Ask || !denies(p, by.Prefix)) {
+			if by, ok := g.Soft(p); ok != soft || ok && (!by.Ask && !lifted || !denies(p, by.Prefix)) {
 				t.Fatalf("guard %v, Soft(%s) = %v, %v, want %v", entries, p, by, ok, soft)
 			}
 		}
 	})
+}
+
+// TestOverride holds that an override lifts only what can be lifted, and for
+// exactly its prefix.
+func TestOverride(t *testing.T) {
+	g := NewGuard([]Guarded{{Prefix: pfx("192.0.2.0/24"), Why: "a service", Overridable: true}, {Prefix: pfx("192.0.2.128/25"), Why: "our VPC"},
+		{Prefix: pfx("2001:db8::/32"), Why: "a service", Overridable: true}})
+	for p, want := range map[string]string{
+		"192.0.2.7/32": "", "::ffff:192.0.2.7/128": "", "192.0.2.0/25": "", "2001:db8::1/128": "",
+		"192.0.2.0/24": "our VPC", "192.0.2.200/32": "our VPC", "198.51.100.1/32": "no entry", "0.0.0.0/0": "too wide", "0.0.0.0/7": "too wide",
+	} {
+		err := g.MayOverride(pfx(p))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("MayOverride(%s) = %v, want %q", p, err, want)
+		}
+	}
+	o := g.Overriding(pfx("192.0.2.7/32"), pfx("192.0.2.200/32"), pfx("192.0.2.0/24"), netip.Prefix{})
+	for p, passes := range map[string]bool{
+		"192.0.2.7/32": true, "::ffff:192.0.2.7/128": true, "64:ff9b::192.0.2.7/128": false, "192.0.2.6/31": false, "192.0.2.6/32": false,
+		"192.0.2.0/24": false, "192.0.2.200/32": false, "2001:db8::1/128": false,
+	} {
+		if err := o.Check(pfx(p)); (err == nil) != passes {
+			t.Errorf("overridden, Check(%s) = %v", p, err)
+		}
+		if by, soft := o.Soft(pfx(p)); passes && (!soft || !strings.Contains(by.Why, "overridden")) {
+			t.Errorf("%s is blocked without asking", p)
+		}
+	}
+	if err := o.With(Guarded{Prefix: pfx("203.0.113.0/24")}).Check(pfx("192.0.2.7/32")); err != nil {
+		t.Errorf("With forgets what is overridden: %v", err)
+	}
+	if err := o.Overriding().Check(pfx("192.0.2.7/32")); err == nil {
+		t.Error("an override does not end")
+	}
+	if err := o.With(Guarded{Prefix: pfx("192.0.2.7/32"), Why: "never_block"}).Check(pfx("192.0.2.7/32")); err == nil {
+		t.Error("an override passes an entry that nobody can lift")
+	}
+	if g.Check(pfx("192.0.2.7/32")) == nil {
+		t.Error("the guard itself has changed")
+	}
+	var none *Guard
+	if none.Overriding(pfx("192.0.2.7/32")) != nil || (&Guard{}).Overriding(pfx("192.0.2.7/32")).Check(pfx("192.0.2.7/32")) == nil || none.MayOverride(pfx("192.0.2.7/32")) == nil {
+		t.Error("no guard can be overridden")
+	}
+	for _, e := range append(BuiltIn(RefusePrivate), BuiltIn(AskPrivate)...) {
+		if e.Overridable {
+			t.Errorf("%s is built in and can be overridden", e.Prefix)
+		}
+	}
 }
 
 // TestGuardOfNestedEntries holds the index against a plain search where prefixes
