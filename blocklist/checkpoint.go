@@ -31,6 +31,7 @@ type checkpoint struct {
 	Vanish  []vanished             `json:"vanished,omitempty"`
 	Stops   map[string]ModeCeiling `json:"stops,omitempty"`
 	Allowed []Allowance            `json:"allowed,omitempty"`
+	Over    []Override             `json:"overrides,omitempty"`
 	Pruned  time.Time              `json:"pruned,omitzero"`
 }
 
@@ -58,14 +59,14 @@ type leftSlot struct {
 
 // checkpointVersion grows with every change of what Apply does or keeps, so that
 // a checkpoint made by other code is not used.
-const checkpointVersion = 4
+const checkpointVersion = 5
 
 // Save gives the whole state as JSON. The same state gives the same bytes.
 func (l *List) Save() ([]byte, error) {
 	c := checkpoint{V: checkpointVersion, Blocks: l.Blocks(), Alerts: l.Alerts(), Marks: l.marks,
 		Auto: l.auto, Mode: l.mode, Pruned: l.pruned, Sent: l.ledger.sent,
 		Hits: l.breaker.hits, Vanish: l.breaker.vanished, Stops: l.breaker.stops, Guarded: l.breaker.guarded,
-		Allowed: l.savedAllowances()}
+		Allowed: l.savedAllowances(), Over: l.allOverrides()}
 	for k, n := range l.past {
 		c.Past = append(c.Past, pastCount{k.Direction, k.Prefix, n})
 	}
@@ -143,6 +144,9 @@ func Load(cfg Config, b []byte) (*List, error) {
 	}
 	for _, a := range c.Allowed {
 		l.allowed[a.Prefix] = a
+	}
+	for _, o := range c.Over {
+		l.overrides[o.Prefix] = o
 	}
 	l.ledger.sent = c.Sent
 	l.breaker = breaker{c.Hits, c.Vanish, c.Stops, c.Guarded}

@@ -68,6 +68,10 @@ const (
 	// Allowed and Disallowed: a person wants a prefix never blocked, or no longer.
 	Allowed    Kind = "allowed"
 	Disallowed Kind = "disallowed"
+	// Overridden and Enforced: the guard is overridden for a prefix by a person until
+	// Expires, or no longer.
+	Overridden Kind = "overridden"
+	Enforced   Kind = "enforced"
 	// Adopted: a person makes an entry of somebody else ours. With a Proposal it
 	// brings a block of its prefix into force.
 	Adopted Kind = "adopted"
@@ -101,8 +105,8 @@ type Event struct {
 	Sighting *Sighting    `json:"sighting,omitempty"` // sighted
 	Block    ID           `json:"block,omitempty"`    // the block concerned
 	Proposal *Proposal    `json:"proposal,omitempty"` // proposed, adopted
-	Expires  time.Time    `json:"expires,omitzero"`   // approved, denied, unpinned, snoozed, allowed, adopted
-	Prefix   netip.Prefix `json:"prefix,omitzero"`    // allowed, disallowed
+	Expires  time.Time    `json:"expires,omitzero"`   // approved, denied, unpinned, snoozed, allowed, overridden, adopted
+	Prefix   netip.Prefix `json:"prefix,omitzero"`    // allowed, disallowed, overridden, enforced
 	Effect   string       `json:"effect,omitempty"`   // approved: digest of what was shown
 	Write    *Write       `json:"write,omitempty"`    // started, drifted, returned, gone, adopted
 	WriteID  string       `json:"write_id,omitempty"` // started, settled

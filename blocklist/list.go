@@ -32,17 +32,18 @@ func (c Config) withDefaults() Config {
 // List is the fold of the journal. The zero value is not usable; see New. It is
 // not safe for concurrent use.
 type List struct {
-	cfg     Config
-	blocks  map[ID]*Block
-	alerts  map[string]*AlertState
-	marks   map[string]time.Time
-	past    map[pastKey]int // how many times a prefix was blocked before
-	ledger  ledger
-	auto    []autoApproval
-	mode    ModeCeiling
-	breaker breaker
-	allowed map[netip.Prefix]Allowance
-	pruned  time.Time // when ended blocks were last looked through
+	cfg       Config
+	blocks    map[ID]*Block
+	alerts    map[string]*AlertState
+	marks     map[string]time.Time
+	past      map[pastKey]int // how many times a prefix was blocked before
+	ledger    ledger
+	auto      []autoApproval
+	mode      ModeCeiling
+	breaker   breaker
+	allowed   map[netip.Prefix]Allowance
+	overrides map[netip.Prefix]Override
+	pruned    time.Time // when ended blocks were last looked through
 }
 
 type pastKey struct {
@@ -85,8 +86,8 @@ func New(cfg Config) *List {
 		alerts:  map[string]*AlertState{},
 		marks:   map[string]time.Time{},
 		past:    map[pastKey]int{},
-		allowed: map[netip.Prefix]Allowance{},
-		ledger:  newLedger(),
+		allowed: map[netip.Prefix]Allowance{}, overrides: map[netip.Prefix]Override{},
+		ledger: newLedger(),
 	}
 }
 
@@ -110,6 +111,8 @@ func (l *List) Apply(e Event) error {
 		return l.applySnoozed(e)
 	case Allowed, Disallowed:
 		return l.applyAllowed(e)
+	case Overridden, Enforced:
+		return l.applyOverridden(e)
 	case Adopted:
 		return l.applyAdopted(e)
 	case GuardSized:

@@ -111,5 +111,8 @@ func (g *guardian) agents(ctx context.Context) ([]policy.Guarded, error) {
 	for _, a := range g.source.Status().Public {
 		out = append(out, one(a, "a public address of a watched host")...)
 	}
+	for i := range out { // an address that is the host's no more may be an attacker's
+		out[i].Overridable = true
+	}
 	return out, err
 }

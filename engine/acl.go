@@ -194,6 +194,7 @@ func (l *loop) wanted(a *aclState, t time.Time) []firewall.Candidate {
 		out = append(out, f)
 	}
 	l.restrainAuto(a, out, t)
+	l.restrainOverridden(out)
 	return out
 }
 

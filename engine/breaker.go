@@ -276,6 +276,22 @@ func (l *loop) restrainList(a *aclState, d firewall.Direction, f firewall.Family
 	}
 }
 
+// overriddenWaits is why auto mode does not use what a person has overridden.
+const overriddenWaits = "waits: the guard is overridden for it, which auto mode must not use; a person may block it"
+
+// restrainOverridden holds back what auto mode has approved, where only an override
+// of the guard lets it pass.
+func (l *loop) restrainOverridden(want []firewall.Candidate) {
+	if len(l.overridden) == 0 {
+		return
+	}
+	for i := range want {
+		if slices.Contains(l.overridden, want[i].Prefix) && l.byAuto(want[i]) {
+			want[i].Waits = overriddenWaits
+		}
+	}
+}
+
 // byAuto says that only auto mode stands behind a candidate.
 func (l *loop) byAuto(c firewall.Candidate) bool {
 	b, ok := l.list.Block(blocklist.ID(c.Ref))

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -66,7 +67,8 @@ type loop struct {
 	// allowance ends, zero for never.
 	guardStale bool
 	allowEnds  time.Time
-	stopSoon   string // why auto mode stops as soon as that can be recorded
+	overridden []netip.Prefix // for which a person overrides the guard
+	stopSoon   string         // why auto mode stops as soon as that can be recorded
 	startedAt  time.Time
 	view       viewState
 	updates    chan *Snapshot
@@ -190,6 +192,7 @@ func (l *loop) everySecond(ctx context.Context, t time.Time) {
 	if !l.allowEnds.IsZero() && !l.expiryTime(t).Before(l.allowEnds) {
 		l.refreshGuard()
 	}
+	l.keepOverrides(ctx, t)
 	if why := l.stopSoon; why != "" {
 		l.stopSoon = ""
 		l.stopAuto(ctx, why)

@@ -217,7 +217,7 @@ func (l *loop) allowed(t time.Time) []policy.Guarded {
 		if a.Reason != "" {
 			why += ": " + a.Reason
 		}
-		out = append(out, policy.Guarded{Prefix: a.Prefix, Why: clean(why)})
+		out = append(out, policy.Guarded{Prefix: a.Prefix, Why: clean(why), Overridable: true})
 		if !a.Expires.IsZero() && (l.allowEnds.IsZero() || a.Expires.Before(l.allowEnds)) {
 			l.allowEnds = a.Expires
 		}

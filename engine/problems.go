@@ -40,6 +40,10 @@ func (l *loop) problems(t time.Time, s *Snapshot) []Problem {
 	if l.guardShrunk != "" {
 		add(Fault, t, l.guardShrunk+"; nothing is created or replaced", "look why; if it is right, set the mode, which confirms it")
 	}
+	for _, o := range s.Overrides {
+		add(Warning, o.At, fmt.Sprintf("%s overrides the guard for %s until %s: %s", clean(o.Actor), o.Prefix, o.Expires.UTC().Format("15:04 MST"), clean(o.Reason)),
+			"when that ends its entry is removed; guard override --end ends it now")
+	}
 	if l.guardErr != "" {
 		add(Warning, t, "some addresses that must be guarded could not be looked up: "+l.guardErr, "those that are known stay guarded")
 	}

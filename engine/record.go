@@ -108,7 +108,7 @@ func (l *loop) apply(seq uint64, e blocklist.Event) error {
 	switch e.Kind {
 	case blocklist.ModeSet:
 		l.modeSet(e)
-	case blocklist.Allowed, blocklist.Disallowed:
+	case blocklist.Allowed, blocklist.Disallowed, blocklist.Overridden, blocklist.Enforced:
 		l.guardStale = true
 	}
 	l.tell(seq, e)

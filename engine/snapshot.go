@@ -41,6 +41,8 @@ type Snapshot struct {
 	Problems []Problem
 	// Allowances are the prefixes that a person wants never blocked, sorted.
 	Allowances []blocklist.Allowance
+	// Overrides are the prefixes for which a person overrides the guard, sorted.
+	Overrides []blocklist.Override
 	// Calls are the calls that change an ACL, of every process on the journal, newest
 	// last, bounded.
 	Calls []CallLine

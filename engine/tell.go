@@ -87,6 +87,8 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		ln.Event, ln.Text = "snoozed", fmt.Sprintf("%s put off by %s until %s", b.What(), ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
 	case blocklist.Woken:
 		ln.Event, ln.Text = "woken", fmt.Sprintf("%s asked again, says %s", b.What(), ln.Actor)
+	case blocklist.Overridden, blocklist.Enforced:
+		tellOverridden(&ln, e)
 	case blocklist.Allowed, blocklist.Disallowed:
 		tellAllowed(&ln, e)
 	case blocklist.Adopted:

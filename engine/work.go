@@ -407,7 +407,8 @@ func (l *loop) refreshGuard() {
 	}
 	own = append(own, l.allowed(l.now())...)
 	l.guardStale = false
-	l.guard = l.guardBase.With(append(own, l.extra...)...)
+	l.overridden = overriddenPrefixes(l.list.Overrides(l.now()))
+	l.guard = l.guardBase.With(append(own, l.extra...)...).Overriding(l.overridden...)
 	l.policy = l.policy.WithGuard(l.guard)
 	l.replan()
 }

@@ -142,6 +142,8 @@ type ACL struct {
 	IsVPCDefault bool `json:"is_vpc_default,omitempty"` // the VPC's default ACL
 	// Entries are sorted by direction, then number.
 	Entries []Entry `json:"entries"`
+	// Partial says that CIDRs, Own or Linked may lack something, as it could not be read.
+	Partial bool `json:"partial,omitempty"`
 	// Warnings are parts that could not be read, in plain words.
 	Warnings []string `json:"warnings,omitempty"`
 }

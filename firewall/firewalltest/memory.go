@@ -194,7 +194,7 @@ func (m *Memory) remember() {
 func (m *Memory) unchanged(last moment) bool {
 	for id, a := range m.acls {
 		if !slices.Equal(last.acls[id].Entries, a.Entries) || !slices.Equal(last.acls[id].CIDRs, a.CIDRs) || !slices.Equal(last.acls[id].Own, a.Own) ||
-			!slices.Equal(last.acls[id].Linked, a.Linked) || last.acls[id].Quota != a.Quota {
+			!slices.Equal(last.acls[id].Linked, a.Linked) || last.acls[id].Partial != a.Partial || last.acls[id].Quota != a.Quota {
 			return false
 		}
 	}

@@ -79,7 +79,7 @@ func TestMissingReadsAreWarnings(t *testing.T) {
 	s := server()
 	s.SetFaults(sim.EC2Faults{Denied: []string{"DescribeVpcs", "DescribeAddresses", "DescribeVpcPeeringConnections", "DescribeRouteTables"}})
 	acls, err := backend(t, s).Read(context.Background())
-	if err != nil || len(acls) != 1 || len(acls[0].Warnings) != 4 || !strings.Contains(acls[0].Warnings[0], "guard lacks") {
+	if err != nil || len(acls) != 1 || len(acls[0].Warnings) != 4 || !acls[0].Partial || !strings.Contains(acls[0].Warnings[0], "guard lacks") {
 		t.Errorf("read %+v, %v", acls, err)
 	}
 }

@@ -365,7 +365,7 @@ func (o *ownAddresses) addTo(a *firewall.ACL) {
 	a.Linked = slices.Concat(o.peers[a.VPC], o.routes[a.VPC])
 	for _, p := range []part{o.vpcPart, o.peerPart, o.routePart, o.publicPart} {
 		if p.warning != "" {
-			a.Warnings = append(a.Warnings, p.warning)
+			a.Warnings, a.Partial = append(a.Warnings, p.warning), true
 		}
 	}
 	a.Warnings = append(a.Warnings, o.wide[a.VPC]...)
