@@ -71,7 +71,7 @@ func (g *guardian) awsRanges() ([]policy.Guarded, error) {
 func newGuard(h Host) *cobra.Command {
 	cmd := &cobra.Command{Use: "guard", Short: "Show what is never blocked, and renew what is published about it", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(newGuardUpdate(h), newGuardShow(h), newGuardCheck(h))
+	cmd.AddCommand(newGuardUpdate(h), newGuardShow(h), newGuardCheck(h), newGuardOverride(h), newGuardOverrides(h))
 	return cmd
 }
 
@@ -172,15 +172,25 @@ func keepRanges(path string, b []byte) (policy.AWSRanges, error) {
 	return r, err
 }
 
-// guardNow is what is guarded without asking AWS or the alert source.
-func guardNow(cfg *config.Config, env func(string) string) (*policy.Guard, []string) {
+// guardNow is what is guarded without asking AWS or the alert source, less what is
+// overridden; an override is a note too.
+func guardNow(ctx context.Context, cfg *config.Config, env func(string) string) (*policy.Guard, []string) {
 	g := &guardian{cfg: cfg, env: env}
 	ranges, err := g.awsRanges()
 	notes := []string{"the networks of the VPCs, our own addresses and the endpoints in use are guarded as well while the program runs"}
 	if err != nil {
 		notes = append(notes, err.Error())
 	}
-	return cfg.Policy().Guard.With(append(ranges, g.peer()...)...), notes
+	over, err := overridesIn(ctx, cfg.State.Path)
+	if err != nil {
+		notes = append(notes, "what is overridden could not be read: "+err.Error())
+	}
+	var prefixes []netip.Prefix
+	for _, x := range over {
+		prefixes = append(prefixes, x.Prefix)
+		notes = append(notes, overrideText(x))
+	}
+	return cfg.Policy().Guard.With(append(ranges, g.peer()...)...).Overriding(prefixes...), notes
 }
 
 func newGuardShow(h Host) *cobra.Command {
@@ -191,11 +201,14 @@ func newGuardShow(h Host) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			g, notes := guardNow(cfg, o.env)
+			g, notes := guardNow(cmd.Context(), cfg, o.env)
 			for _, e := range g.Entries() {
 				ask := ""
-				if e.Ask {
+				switch {
+				case e.Ask:
 					ask = " (asks)"
+				case e.Overridable:
+					ask = " (can be overridden)"
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%-24s %s%s\n", e.Prefix, clean(e.Why), ask)
 			}
@@ -223,11 +236,14 @@ func newGuardCheck(h Host) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			g, notes := guardNow(cfg, o.env)
+			g, notes := guardNow(cmd.Context(), cfg, o.env)
 			for _, n := range notes {
 				fmt.Fprintln(cmd.ErrOrStderr(), "note:", clean(n))
 			}
 			if err := g.Check(p); err != nil {
+				if g.MayOverride(p) == nil {
+					fmt.Fprintln(cmd.ErrOrStderr(), "note: a person may override that for this prefix alone: selfprotect guard override")
+				}
 				return &exitError{exitFailure, err}
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s may be blocked, as far as can be said without AWS\n", p)

@@ -41,7 +41,7 @@ type historyOptions struct {
 var (
 	decisionKinds = []blocklist.Kind{blocklist.Proposed, blocklist.Approved, blocklist.Denied, blocklist.Revoked, blocklist.Expired,
 		blocklist.Pinned, blocklist.Unpinned, blocklist.Undid, blocklist.Restored, blocklist.Snoozed, blocklist.Woken,
-		blocklist.Allowed, blocklist.Disallowed, blocklist.Adopted, blocklist.ModeSet}
+		blocklist.Allowed, blocklist.Disallowed, blocklist.Overridden, blocklist.Enforced, blocklist.Adopted, blocklist.ModeSet}
 	writeKinds = []blocklist.Kind{blocklist.Started, blocklist.Settled, blocklist.Drifted, blocklist.Returned, blocklist.Gone}
 )
 

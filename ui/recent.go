@@ -28,7 +28,7 @@ type deed struct {
 // decided are the events of the log that are decisions.
 func isDecision(event string) bool {
 	switch event {
-	case "approved", "denied", "revoked", "undone", "pinned", "unpinned", "restored", "snoozed", "woken", "allowed", "disallowed", "adopted", "mode":
+	case "approved", "denied", "revoked", "undone", "pinned", "unpinned", "restored", "snoozed", "woken", "allowed", "disallowed", "overridden", "enforced", "adopted", "mode":
 		return true
 	}
 	return false
