@@ -46,6 +46,9 @@ func (l *loader) unique() {
 		}
 		seen[k] = path
 	}
+	for _, n := range l.notify {
+		once("notify", "name", n.value.Name, n.path)
+	}
 	for _, w := range l.watches {
 		once("watch", "rule", w.value.Rule, w.path)
 		once("watch", "name", w.value.Name, w.path)
@@ -197,6 +200,7 @@ func (l *loader) check() {
 		l.checkACL(e)
 	}
 	l.checkAuto()
+	l.checkMetrics()
 	l.checkPresence()
 	if c.State.Path == "" {
 		l.refuse(Problem{Key: "state.path", Message: "no home directory is known", Suggestion: "set HOME, XDG_STATE_HOME or --state"})

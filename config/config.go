@@ -44,6 +44,9 @@ type Options struct {
 	// Partial accepts a configuration without a watch or an ACL, for commands
 	// that do not need them.
 	Partial bool
+	// Receiver says what is wrong with the URL and the template of a [[notify]];
+	// both empty when nothing is. It must not quote the URL. Nil accepts all.
+	Receiver func(url, template string) (badURL, badTemplate string)
 }
 
 // Flags are the settings of the command line; empty means not given.
@@ -76,6 +79,8 @@ type Config struct {
 	Guard       Guard
 	State       State
 	Log         Log
+	Metrics     Metrics
+	Notify      []Notify // in the order of the file
 	UI          UI
 
 	// Warnings are legal settings that an operator should know of.
@@ -97,6 +102,7 @@ type ThreatStack struct {
 	Window            time.Duration // how long an alert may gain events
 	AllowUnsigned     bool          // accept answers without a Hawk signature
 	Timeout           time.Duration // of one request
+	Dismiss           bool          // alerts at the source, once their blocks were read back
 }
 
 // Watch is one watched rule.
@@ -169,6 +175,27 @@ type Log struct {
 	MaxBackups int
 }
 
+// Metrics says where metrics and health are served.
+type Metrics struct {
+	Address     string // host:port; empty: nowhere
+	AllowRemote bool   // the address may be another than loopback
+}
+
+// Notify is one receiver of notifications.
+type Notify struct {
+	Name     string
+	URL      Secret // as the library shoutrrr writes it
+	URLFile  string // a file of mode 0600 that holds the URL; empty: none
+	Events   []string
+	Template string        // of Go's text/template; empty: the program's own
+	Every    time.Duration // at most one message in this time
+}
+
+// NotifyEvents are what a receiver may be told of.
+func NotifyEvents() []string {
+	return []string{"review", "blocked", "stopped", "drift", "stale", "credentials"}
+}
+
 // UI says how the console looks.
 type UI struct {
 	Theme string // auto, light, dark, mono, safe
@@ -202,6 +229,7 @@ func Load(opts Options) (*Config, error) {
 	l.flags()
 	if !l.unread {
 		l.choose()
+		l.receivers()
 		l.check()
 	}
 	if len(l.problems) > 0 {

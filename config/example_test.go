@@ -39,7 +39,7 @@ func TestExampleHasTheDefaults(t *testing.T) {
 		if s.Value != without.sources[i].Value {
 			t.Errorf("%s is %s, the default is %s", s.Key, s.Value, without.sources[i].Value)
 		}
-		if s.From == "default" && s.Key != "threatstack.key_file" {
+		if s.From == "default" && s.Key != "threatstack.key_file" && s.Key != "metrics.address" {
 			t.Errorf("%s is not in the example", s.Key)
 		}
 	}
@@ -84,7 +84,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	// Every field of the configuration is bound to a key: none kept its zero value
 	// that the example sets.
 	fields := 0
-	for _, v := range []any{c.ThreatStack, c.Limits, c.Guard, c.State, c.Log, c.UI, c.Watches[0], c.ACLs[0]} {
+	for _, v := range []any{c.ThreatStack, c.Limits, c.Guard, c.State, c.Log, c.Metrics, c.Notify[0], c.UI, c.Watches[0], c.ACLs[0]} {
 		fields += reflect.TypeOf(v).NumField()
 	}
 	if keys := len(c.Sources()) - 1; keys != fields {

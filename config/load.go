@@ -32,6 +32,7 @@ type loader struct {
 	// The elements by pointer, as settings stay bound to them while more come.
 	watches []*entry[Watch]
 	acls    []*entry[ACL]
+	notify  []*entry[Notify]
 }
 
 // entry is an element and where it stands in the file.
@@ -73,6 +74,12 @@ func (l *loader) addACL() *entry[ACL] {
 	e := &entry[ACL]{value: ACL{Directions: []firewall.Direction{firewall.Egress}, Numbers: Range{1, 99}},
 		path: []string{"acl", item(len(l.acls))}}
 	l.acls = append(l.acls, e)
+	return e
+}
+
+func (l *loader) addNotify() *entry[Notify] {
+	e := &entry[Notify]{value: Notify{Events: NotifyEvents(), Every: time.Minute}, path: []string{"notify", item(len(l.notify))}}
+	l.notify = append(l.notify, e)
 	return e
 }
 
@@ -253,6 +260,9 @@ func (l *loader) homeOf(key string) string {
 	}
 	if has(aclElement(&ACL{}).settings) {
 		return "in [[acl]]"
+	}
+	if has(notifyElement(&Notify{}, "").settings) {
+		return "in [[notify]]"
 	}
 	if _, ok := l.root.tables[key]; ok {
 		return "at the top, as [" + key + "]"

@@ -75,14 +75,19 @@ func (l *loader) schema() *schema {
 				integer("max_size_mb", &c.Log.MaxSizeMB, 1, 1000),
 				integer("max_backups", &c.Log.MaxBackups, 1, 100),
 			}},
+			"metrics": {settings: []setting{
+				text("address", &c.Metrics.Address, checkAddress),
+				boolean("allow_remote", &c.Metrics.AllowRemote),
+			}},
 			"ui": {settings: append([]setting{
 				theme(&c.UI.Theme),
 				integer("fps", &c.UI.FPS, 10, 60),
 			}, presence(&c.UI)...)},
 		},
 		arrays: map[string]func() *element{
-			"watch": func() *element { return watchElement(&l.addWatch().value) },
-			"acl":   func() *element { return aclElement(&l.addACL().value) },
+			"watch":  func() *element { return watchElement(&l.addWatch().value) },
+			"acl":    func() *element { return aclElement(&l.addACL().value) },
+			"notify": func() *element { return notifyElement(&l.addNotify().value, l.home) },
 		},
 	}
 }
@@ -121,6 +126,7 @@ func (l *loader) threatstack(t *ThreatStack) []setting {
 		duration("window", &t.Window, time.Minute, day),
 		boolean("allow_unsigned", &t.AllowUnsigned),
 		duration("timeout", &t.Timeout, time.Second, 5*time.Minute),
+		boolean("dismiss", &t.Dismiss),
 	}
 }
 
