@@ -32,6 +32,8 @@ var imports = map[string][]string{
 	"journal":               {},
 	"journal/journaltest":   {"journal"},
 	"engine":                {"pure"},
+	"metrics":               {"engine", "pure"},
+	"notify":                {"engine", "pure"},
 	"ui":                    {"engine", "pure"},
 	"sim":                   {},
 }

@@ -143,7 +143,7 @@ func (p *parts) access(ctx context.Context) []engine.Access {
 // health is what the source knows of itself.
 func (p *parts) health() engine.SourceHealth {
 	s := p.source.Status()
-	return engine.SourceHealth{Budget: s.BudgetLeft, ClockOffset: s.ClockOffset, Skipped: s.SkippedAlerts + s.SkippedEvents + s.Dropped,
+	return engine.SourceHealth{Budget: s.BudgetLeft, Requests: s.Requests, ClockOffset: s.ClockOffset, Skipped: s.SkippedAlerts + s.SkippedEvents + s.Dropped,
 		Unsigned: p.cfg.ThreatStack.AllowUnsigned && !s.Signed}
 }
 

@@ -66,6 +66,7 @@ type Repeater interface {
 // SourceHealth is what a source knows of itself beyond its answers.
 type SourceHealth struct {
 	Budget   int // requests left in this minute, -1 unknown
+	Requests int // sent since the start of the process
 	Skipped  int
 	Unsigned bool
 	// ClockOffset is how far the source's clock is ahead of ours, as far as it said.

@@ -221,6 +221,7 @@ func (l *loop) pollEnded(ctx context.Context, it pollItem) {
 	l.view.counts.Polls++
 	if h := l.cfg.Health; h != nil {
 		s := h()
+		l.source.Requests = s.Requests
 		l.source.Budget, l.source.Skipped, l.source.Unsigned, l.source.ClockOffset = s.Budget, s.Skipped, s.Unsigned, s.ClockOffset
 	}
 	if it.err != nil {

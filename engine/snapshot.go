@@ -27,6 +27,9 @@ type Snapshot struct {
 	Guarded               bool     // what must never be blocked was looked up, as far as it could be
 	Holder                string   // another process that applies changes now; empty: this one
 
+	// JournalErr says why the journal fails, cleaned; empty when it works.
+	JournalErr string
+
 	Sources []SourceStatus
 	ACLs    []*ACLView
 	// Alerts are newest first, at most the engine's bound.
@@ -82,6 +85,7 @@ type SourceStatus struct {
 	Polling  bool
 	Err      string // one sentence, cleaned; empty when the last poll was good
 	Budget   int    // requests left in this minute; -1 unknown
+	Requests int    // sent since the start of the process
 	Skipped  int    // alerts and events that could not be understood
 	Unsigned bool   // answers are accepted without signature
 	// ClockOffset is how far the source's clock is ahead of ours, as far as it said.

@@ -21,6 +21,8 @@ type Client struct {
 	rt     http.RoundTripper
 	budget *budget
 	offset atomic.Int64 // nanoseconds that the server's clock is ahead
+	// requests counts those that were sent.
+	requests atomic.Int64
 
 	polling sync.Mutex // held by a poll; guards book
 	book    *book

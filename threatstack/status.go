@@ -17,6 +17,7 @@ type Status struct {
 	BudgetLeft  int       // requests that may still be sent in this minute
 	BudgetLimit int       // Config.RequestsPerMinute
 	Reset       time.Time // when the service counts afresh; zero when unknown
+	Requests    int       // sent by this client, repeats counted
 
 	ClockOffset time.Duration // how far the service's clock is ahead of ours, as far as it said
 	// Ahead is how far the service's clock was ahead of ours by the Date of the last
@@ -57,7 +58,7 @@ type health struct {
 
 // Status gives how the API and the client do.
 func (c *Client) Status() Status {
-	s := Status{ClockOffset: time.Duration(c.offset.Load())}
+	s := Status{ClockOffset: time.Duration(c.offset.Load()), Requests: int(c.requests.Load())}
 	s.BudgetLeft, s.BudgetLimit, s.Reset = c.budget.left(time.Now())
 	c.mu.Lock()
 	defer c.mu.Unlock()

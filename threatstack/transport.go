@@ -144,6 +144,7 @@ func (k *call) attempt(req *http.Request) (_ *http.Response, moved bool, _ error
 	}
 	header, signed := c.cred.sign(c.now(), req.Method, req.URL, hash)
 	out.Header.Set("Authorization", header)
+	c.requests.Add(1)
 	resp, err := c.rt.RoundTrip(out)
 	if err != nil {
 		return nil, false, err
