@@ -32,26 +32,18 @@ type parts struct {
 	actor    string
 	guards   *guardian
 	readOnly bool
+	*followers
 }
 
 // build puts the program together. It asks nothing of any service.
 func build(ctx context.Context, cfg *config.Config, o *options, log *slog.Logger) (*parts, error) {
-	p := &parts{cfg: cfg, log: log, actor: person(o.env), readOnly: o.readOnly}
-	var err error
-	if p.source, err = newSource(cfg); err != nil {
-		return nil, err
-	}
-	if p.aws, err = newFirewall(ctx, cfg, o.readOnly); err != nil {
-		return nil, err
-	}
-	pol, err := policy.New(cfg.Policy())
+	p, pol, err := prepare(ctx, cfg, o, log)
 	if err != nil {
-		return nil, usageError(err)
+		return nil, err
 	}
 	if p.journal, err = journal.Open(cfg.State.Path); err != nil {
 		return nil, err
 	}
-	p.guards = newGuardian(cfg, p.source, p.aws, o.env)
 	p.engine, err = engine.New(ctx, engineConfig(cfg, p, pol, o))
 	if err != nil {
 		p.close()
@@ -59,6 +51,37 @@ func build(ctx context.Context, cfg *config.Config, o *options, log *slog.Logger
 	}
 	log.Info("started", "version", buildVersion().String(), "journal", cfg.State.Path, "mode", cfg.Mode.String())
 	return p, nil
+}
+
+// prepare makes all parts but the journal and the engine, which two runs must not
+// have at once.
+func prepare(ctx context.Context, cfg *config.Config, o *options, log *slog.Logger) (*parts, *policy.Policy, error) {
+	p := &parts{cfg: cfg, log: log, actor: person(o.env), readOnly: o.readOnly}
+	var err error
+	if p.followers, err = newFollowers(cfg, p.actor, p.receiverNews); err != nil {
+		return nil, nil, err
+	}
+	if p.source, err = newSource(cfg); err != nil {
+		return nil, nil, err
+	}
+	if p.aws, err = newFirewall(ctx, cfg, o.readOnly); err != nil {
+		return nil, nil, err
+	}
+	pol, err := policy.New(cfg.Policy())
+	if err != nil {
+		return nil, nil, usageError(err)
+	}
+	p.guards = newGuardian(cfg, p.source, p.aws, o.env)
+	return p, pol, nil
+}
+
+// receiverNews writes to the log when a receiver of notifications begins to fail.
+func (p *parts) receiverNews(receiver, problem string) {
+	if problem != "" {
+		p.log.Warn("notifications fail", "receiver", clean(receiver), "reason", problem)
+		return
+	}
+	p.log.Info("notifications arrive again", "receiver", clean(receiver))
 }
 
 func (p *parts) close() {
@@ -101,7 +124,7 @@ func newFirewall(ctx context.Context, cfg *config.Config, readOnly bool) (*nacl.
 
 func engineConfig(cfg *config.Config, p *parts, pol *policy.Policy, o *options) engine.Config {
 	c := engine.Config{
-		Source: p.source, SourceName: "threatstack", Health: p.health, Firewall: p.aws, Journal: p.journal, Checkpoints: p.journal,
+		Source: p.source, SourceName: "threatstack", Health: p.health, Firewall: p.metrics.Firewall(p.aws), Journal: p.journal, Checkpoints: p.journal,
 		Policy: pol, Guarded: p.guards.guarded, Checks: p.checksFor(o), Access: p.access, ReadOnly: o.readOnly, NoPoll: o.noPoll,
 		PollInterval: cmp.Or(o.pollInterval, cfg.ThreatStack.PollInterval), ReadInterval: cmp.Or(o.readInterval, cfg.Limits.ReadInterval),
 		Settle: cfg.Limits.Settle, RequestExpiry: cfg.Limits.RequestExpiry, MaxTTL: cfg.Limits.MaxTTL,

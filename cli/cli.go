@@ -5,9 +5,11 @@
 // precedence, builds the parts, and runs the engine with a console or, when
 // standard output is no terminal, with plain lines. Exit codes: 0 done, 1
 // failure, 2 usage or configuration, 3 credentials or permission, 4 done in part,
-// 10 something would change or awaits a decision, 130 interrupted. SIGINT, SIGTERM and SIGHUP stop the engine, which lets the write
-// in flight finish; a second SIGINT or SIGTERM ends the process at once. A SIGHUP
-// that was ignored at the start, as by nohup, stays ignored. A reader of standard
+// 10 something would change or awaits a decision, 130 interrupted. SIGINT, SIGTERM and
+// SIGHUP stop the engine, which lets the write in flight finish; a second SIGINT or
+// SIGTERM ends the process at once. Without a screen a SIGHUP reads the configuration
+// anew, unless it says that the terminal is gone. One that was ignored at the start, as
+// by nohup, stays ignored. A reader of standard
 // output that goes away stops the engine too.
 package cli
 
@@ -20,6 +22,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"charm.land/fang/v2"
@@ -54,7 +57,7 @@ func usageError(err error) error      { return &exitError{exitUsage, err} }
 func credentialError(err error) error { return &exitError{exitCredentials, err} }
 
 // Host is what a command gets from the process in which it runs. The AWS SDK
-// alone reads the environment of the process itself.
+// and what speaks to systemd alone read the environment of the process itself.
 type Host struct {
 	Env            func(string) string
 	Stdin          io.Reader
@@ -74,7 +77,7 @@ func (h Host) terminal() bool {
 
 // Main runs a command and gives its exit code.
 func Main(args []string, h Host) int {
-	ctx, stop := notify(context.Background())
+	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	root := newRoot(h)
 	root.SetArgs(normalize(args))
@@ -90,10 +93,42 @@ func Main(args []string, h Host) int {
 
 var errInterrupted = errors.New("interrupted")
 
-// notify gives a context that the first signal cancels; the second one ends the
+// hangups is where a run finds the SIGHUPs that it wants for itself.
+type hangups struct {
+	taken atomic.Bool
+	came  chan struct{}
+}
+
+type hangupsKey struct{}
+
+// takeHangups makes a SIGHUP no end of ctx from now on, but something to read from
+// the channel.
+func takeHangups(ctx context.Context) <-chan struct{} {
+	h, ok := ctx.Value(hangupsKey{}).(*hangups)
+	if !ok {
+		return nil
+	}
+	h.taken.Store(true)
+	return h.came
+}
+
+// take keeps a SIGHUP for a run that wants it.
+func (h *hangups) take(s os.Signal) bool {
+	if s != syscall.SIGHUP || !h.taken.Load() {
+		return false
+	}
+	select {
+	case h.came <- struct{}{}:
+	default: // one is enough
+	}
+	return true
+}
+
+// untilSignal gives a context that the first signal cancels; the second one ends the
 // process, unless it is a SIGHUP: a terminal that closes sends several.
-func notify(parent context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
+func untilSignal(parent context.Context) (context.Context, func()) {
+	h := &hangups{came: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancelCause(context.WithValue(parent, hangupsKey{}, h))
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -105,12 +140,16 @@ func notify(parent context.Context) (context.Context, func()) {
 	signal.Notify(broken, syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
-		for n := 0; ; n++ {
+		for n := 0; ; {
 			select {
 			case s := <-signals:
+				if h.take(s) {
+					continue
+				}
 				if n > 0 && s != syscall.SIGHUP {
 					os.Exit(exitInterrupted)
 				}
+				n++
 				if s == os.Interrupt {
 					cancel(errInterrupted)
 				} else {

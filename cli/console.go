@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"selfprotect/engine"
 	"selfprotect/ui"
 )
 
@@ -16,17 +15,21 @@ import (
 func (p *parts) console(ctx context.Context, o *options, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	updates := make(chan *engine.Snapshot, 1)
-	first := <-p.engine.Updates() // before the run replaces it by one with news
-	updates <- first
-	go p.relay(first, updates)
+	t := p.newTee()
+	updates := t.reader()
+	logged := p.logLines(t)
+	wait, err := p.start(t, p.cfg.Metrics)
+	if err != nil {
+		return err
+	}
+	go t.run(p.engine.Updates())
 	ended := make(chan error, 1)
 	go func() { ended <- p.engine.Run(ctx) }()
 	notice := o.notice
 	if notice == "" {
 		notice = strings.Join(p.cfg.Warnings, "; ")
 	}
-	err := ui.Run(ctx, ui.Config{
+	err = ui.Run(ctx, ui.Config{
 		Updates: updates, Console: p.engine, Actor: p.actor, Title: o.title, Theme: p.cfg.UI.Theme, FPS: p.cfg.UI.FPS,
 		ASCII: p.cfg.UI.ASCII == "on" || p.cfg.UI.ASCII == "auto" && ui.ASCII(o.env), NoColor: ui.NoColor(o.env),
 		Notify: ui.NewNotify(p.cfg.UI.Notify, o.env), Mouse: p.cfg.UI.Mouse, Production: p.cfg.UI.Production, Profiles: p.profiles(o),
@@ -42,8 +45,10 @@ func (p *parts) console(ctx context.Context, o *options, stderr io.Writer) error
 	if err == nil {
 		err = e
 	}
-	for range updates { // until the last lines are in the log file
+	for range updates {
 	}
+	<-logged // until the last lines are in the log file
+	wait()
 	return err
 }
 
@@ -56,24 +61,25 @@ func (p *parts) profiles(o *options) []string {
 	return out
 }
 
-// relay hands snapshots on to the screen and writes their lines to the log file.
-func (p *parts) relay(first *engine.Snapshot, out chan *engine.Snapshot) {
-	defer close(out)
+// newTee gives a tee with the snapshot of the start, which the run would replace by
+// one with news.
+func (p *parts) newTee() *tee {
+	return &tee{first: <-p.engine.Updates(), problems: p.notifier.Problems}
+}
+
+// logLines writes the lines of a tee to the log file. It says when it is done.
+func (p *parts) logLines(t *tee) (done chan struct{}) {
+	done = make(chan struct{})
 	w := &lineLog{}
-	w.fresh(first)
-	for s := range p.engine.Updates() {
-		for _, l := range w.fresh(s) {
-			record(p.log, l)
+	w.fresh(t.first)
+	in := t.reader()
+	go func() {
+		defer close(done)
+		for s := range in {
+			for _, l := range w.fresh(s) {
+				record(p.log, l)
+			}
 		}
-		select {
-		case out <- s:
-			continue
-		default:
-		}
-		select {
-		case <-out: // the screen has not taken the last one: the newest wins
-		default:
-		}
-		out <- s
-	}
+	}()
+	return done
 }

@@ -11,13 +11,44 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"selfprotect/alert"
 	"selfprotect/engine"
 	"selfprotect/firewall"
 )
 
-// lines runs the engine and writes what happens, one line each.
-func (p *parts) lines(ctx context.Context, o *options, stdout, stderr io.Writer) error {
+// lines runs the engine and writes what happens, one line each, until ctx is done or
+// a reload of the configuration was asked for and found good.
+func (p *parts) lines(ctx context.Context, r *reloader, stdout io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t := p.newTee()
+	w := &lineWriter{out: bufio.NewWriter(stdout), json: r.o.json, log: func(l engine.LogLine) { record(p.log, l) }}
+	w.seen.fresh(t.first)
+	updates := t.reader()
+	wait, err := p.start(t, p.cfg.Metrics)
+	if err != nil {
+		return err
+	}
+	r.started = true
+	ended := make(chan error, 1)
+	go func() { ended <- p.engine.Run(ctx) }()
+	go t.run(p.engine.Updates())
+	stopDog := watchdog(p.metrics.Alive)
+	defer stopDog()
+	tellSystemd(daemon.SdNotifyReady)
+	failed := r.follow(ctx, cancel, p, w, updates)
+	err = <-ended
+	wait()
+	if failed != nil && !errors.Is(failed, syscall.EPIPE) && !errors.Is(failed, os.ErrClosed) {
+		return failed
+	}
+	return err
+}
+
+// warned writes warnings and preflight's, and gives what a person must mend.
+func (p *parts) warned(ctx context.Context, stderr io.Writer) error {
 	for _, w := range p.cfg.Warnings {
 		fmt.Fprintln(stderr, "selfprotect: warning:", w)
 	}
@@ -25,26 +56,6 @@ func (p *parts) lines(ctx context.Context, o *options, stdout, stderr io.Writer)
 	for _, w := range warnings {
 		p.log.Warn(w)
 		fmt.Fprintln(stderr, "selfprotect: warning:", w)
-	}
-	if err != nil || ctx.Err() != nil {
-		return err // or told to stop before there was anything to run
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	w := &lineWriter{out: bufio.NewWriter(stdout), json: o.json, log: func(l engine.LogLine) { record(p.log, l) }}
-	w.seen.fresh(<-p.engine.Updates()) // before the run replaces it by one with news
-	ended := make(chan error, 1)
-	go func() { ended <- p.engine.Run(ctx) }()
-	var failed error
-	for s := range p.engine.Updates() {
-		if err := w.write(s); err != nil {
-			failed = err
-			cancel() // what the engine still does goes to the log file
-		}
-	}
-	err = <-ended
-	if failed != nil && !errors.Is(failed, syscall.EPIPE) && !errors.Is(failed, os.ErrClosed) {
-		return failed
 	}
 	return err
 }
@@ -55,6 +66,16 @@ type lineWriter struct {
 	json bool
 	log  func(engine.LogLine)
 	seen lineLog
+}
+
+// say writes a line that is not the engine's.
+func (w *lineWriter) say(l engine.LogLine) error {
+	l.At = time.Now()
+	w.log(l)
+	if err := w.line(l); err != nil {
+		return err
+	}
+	return w.out.Flush()
 }
 
 // write writes what is new: all of it to the log, whatever becomes of the output.
@@ -79,18 +100,13 @@ type lineLog struct {
 }
 
 func (w *lineLog) fresh(s *engine.Snapshot) []engine.LogLine {
-	i := len(s.Log)
-	for i > 0 && s.Log[i-1].ID > w.last {
-		i--
-	}
-	if n := len(s.Log); n > 0 {
-		w.last = s.Log[n-1].ID
-	}
+	fresh := s.LinesAfter(w.last)
+	w.last = max(w.last, s.LastLine())
 	if !w.started {
 		w.started = true
 		return nil
 	}
-	return s.Log[i:]
+	return fresh
 }
 
 // jsonLine is the form of a line that programs read. Its keys are a contract.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"selfprotect/config"
+	"selfprotect/notify"
 )
 
 // options are the flags of the root command.
@@ -27,6 +28,7 @@ type options struct {
 	// pollInterval shorter than the configuration allows, for the demo.
 	pollInterval time.Duration
 	readInterval time.Duration
+	reloads      bool // a SIGHUP without a screen reads the configuration anew
 	env          func(string) string
 	terminal     bool // standard output is one
 }
@@ -85,7 +87,7 @@ func commonFlags(cmd *cobra.Command, o *options) {
 }
 
 func (o *options) load(partial bool) (*config.Config, error) {
-	return config.Load(config.Options{Path: o.path, Flags: o.flags, Env: o.env, Partial: partial})
+	return config.Load(config.Options{Path: o.path, Flags: o.flags, Env: o.env, Partial: partial, Receiver: notify.Check})
 }
 
 // lineMode says whether plain lines are written.
@@ -94,6 +96,7 @@ func (o *options) lineMode() bool {
 }
 
 func runRoot(cmd *cobra.Command, o *options) error {
+	o.reloads = true
 	cfg, err := o.load(false)
 	if err != nil {
 		return err
@@ -121,6 +124,9 @@ func (o *options) run(cmd *cobra.Command, cfg *config.Config) error {
 
 // runUntil works until ctx is done.
 func (o *options) runUntil(ctx context.Context, cmd *cobra.Command, cfg *config.Config) error {
+	if o.lineMode() {
+		return o.runLines(ctx, cmd, cfg)
+	}
 	log, closeLog, err := openLog(cfg.Log)
 	if err != nil {
 		return err
@@ -131,9 +137,6 @@ func (o *options) runUntil(ctx context.Context, cmd *cobra.Command, cfg *config.
 		return err
 	}
 	defer p.close()
-	if o.lineMode() {
-		return p.lines(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
-	}
 	return p.console(ctx, o, cmd.ErrOrStderr())
 }
 

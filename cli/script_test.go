@@ -43,6 +43,12 @@ func TestMain(m *testing.M) {
 //	sameexport FILE FILE        they hold the same records
 //	newer JOURNAL               add a record of a newer version to it
 //	damage FROM TO              copy an export and change one character
+//	freeport NAME               find a free port: $NAME is 127.0.0.1:PORT
+//	get CODE URL REGEXP         ask for it until the answer has the code and matches
+//	receiver                    start a webhook receiver: $RECEIVER is its URL
+//	received REGEXP             wait until one of its messages matches
+//	manager                     be the service manager of what is started from now on
+//	managed REGEXP              wait until it has been told a matching state
 //	events FILE EVENT...        each line of the file is JSON with time and event,
 //	                            and each event named is among them
 func TestScript(t *testing.T) {
@@ -54,6 +60,7 @@ func TestScript(t *testing.T) {
 			"start": cmdStart, "await": cmdAwait, "signal": cmdSignal, "exited": cmdExited, "events": cmdEvents,
 			"fault": cmdFault, "quota": cmdQuota, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn, "requests": cmdRequests, "policy": cmdPolicy, "record": cmdRecord,
 			"effectof": cmdEffectOf, "head1": cmdHead1, "sameexport": cmdSameExport, "damage": cmdDamage, "newer": cmdNewer,
+			"freeport": cmdFreePort, "get": cmdGet, "receiver": cmdReceiver, "received": cmdReceived, "manager": cmdManager, "managed": cmdManaged,
 		},
 	})
 }

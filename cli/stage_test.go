@@ -32,6 +32,8 @@ type stage struct {
 	stderr *bytes.Buffer
 	lines  chan string
 	ended  chan error
+	mail   chan string // what the receiver got
+	states chan string // what the service manager was told
 }
 
 // entry is an entry of a network ACL as the control path shows it.
@@ -173,6 +175,7 @@ var environment = []string{
 	"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2",
 	"AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SERVICE_QUOTAS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION",
 	"TS_API_ENDPOINT", "TS_ORGANIZATION_ID", "TS_USER_ID", "TS_API_KEY",
+	"SELFPROTECT_NOTIFY_URL", "NOTIFY_SOCKET", "WATCHDOG_USEC",
 }
 
 // lookPath finds a program on the path of the script.
