@@ -35,6 +35,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for _, src := range s.Sources {
 		e.source(src)
 	}
+	for _, a := range s.Access {
+		e.access(a)
+	}
 	e.blocks(s)
 	for _, a := range s.ACLs {
 		e.acl(a)
@@ -120,11 +123,23 @@ func (e emitter) source(s engine.SourceStatus) {
 	e.gauge("selfprotect_source_clock_offset_seconds", "How far the clock of the alert source is ahead of ours.", s.ClockOffset.Seconds(), "source", name)
 }
 
+func (e emitter) access(a engine.Access) {
+	l := []string{"region", label(a.Region), "account", label(a.Account)}
+	e.gauge("selfprotect_credentials_up", "1 when AWS accepted the credentials when it was last asked.", truth(a.Err == ""), l...)
+	if !a.Expires.IsZero() {
+		e.gauge("selfprotect_credentials_expiry_timestamp_seconds", "When the AWS credentials expire, where that is known; some are renewed by themselves.", when(a.Expires), l...)
+	}
+}
+
 // blocks counts the blocks by state. Ended ones are those that are still shown.
 func (e emitter) blocks(s *engine.Snapshot) {
 	states := map[blocklist.State]int{}
-	for range s.Proposals {
+	snoozed := 0
+	for _, p := range s.Proposals {
 		states[blocklist.Pending]++
+		if p.Snoozed(s.At) {
+			snoozed++
+		}
 	}
 	for _, b := range s.Blocks {
 		states[b.State]++
@@ -133,13 +148,17 @@ func (e emitter) blocks(s *engine.Snapshot) {
 		e.gauge("selfprotect_blocks", "Blocks by state: proposed ones wait for a decision, approved ones are in force; of ended ones those of late.",
 			float64(states[st]), "state", string(st))
 	}
+	e.gauge("selfprotect_proposals_snoozed", "Of the proposed blocks those that were put off.", float64(snoozed))
 	var oldest time.Time
 	for _, p := range s.Proposals {
+		if p.Snoozed(s.At) {
+			continue
+		}
 		if oldest.IsZero() || p.ProposedAt.Before(oldest) {
 			oldest = p.ProposedAt
 		}
 	}
-	e.gauge("selfprotect_oldest_proposal_timestamp_seconds", "When the oldest block was proposed that still waits for a decision; 0 when none does.", when(oldest))
+	e.gauge("selfprotect_oldest_proposal_timestamp_seconds", "When the oldest block was proposed that still waits for a decision and was not put off; 0 when none does.", when(oldest))
 }
 
 func (e emitter) acl(a *engine.ACLView) {

@@ -36,6 +36,7 @@ func newRun(t *testing.T) *run {
 		Receivers: func() []Receiver { return []Receiver{{Name: "soc", Sent: 3, Failed: 1, Up: true}} }})
 	r.s = engine.Snapshot{Version: 1, At: noon, Base: policy.Auto, Ceiling: policy.Auto, Guarded: true,
 		Sources: []engine.SourceStatus{{Name: "threatstack", LastOK: noon, LastTry: noon, Budget: 90, Requests: 30}},
+		Access:  []engine.Access{{Region: "us-east-1", Account: "123456789012", Expires: noon.Add(time.Hour)}},
 		ACLs: []*engine.ACLView{{ID: acl, ReadAt: noon, Budgets: []firewall.Budget{
 			{Direction: firewall.Egress, Family: firewall.IPv4, Quota: 20, Slots: 18, Ours: 18, Wanted: 31, Kept: 18, Waiting: 13, CutOff: 42}}}}}
 	r.Begin(&r.s)
@@ -99,7 +100,9 @@ func TestScrape(t *testing.T) {
 		"selfprotect_acl_slots"+list+"18", "selfprotect_acl_slots_free"+list+"0", "selfprotect_acl_wanted"+list+"31", "selfprotect_acl_kept"+list+"18",
 		"selfprotect_acl_waiting"+list+"13", "selfprotect_acl_cut_off_weight"+list+"42",
 		`selfprotect_aws_errors_total{class="throttled",operation="create"} 0`, `selfprotect_block_lag_seconds_count{decided_by="auto"} 0`,
-		`selfprotect_notifications_total{outcome="sent",receiver="soc"} 3`, `selfprotect_blocks{state="proposed"} 0`)
+		`selfprotect_notifications_total{outcome="sent",receiver="soc"} 3`, `selfprotect_blocks{state="proposed"} 0`,
+		`selfprotect_credentials_up{account="123456789012",region="us-east-1"} 1`,
+		fmt.Sprintf(`selfprotect_credentials_expiry_timestamp_seconds{account="123456789012",region="us-east-1"} %v`, float64(noon.Add(time.Hour).Unix())))
 }
 
 // TestLag holds what the histogram counts: from the first alert of a decision to the

@@ -3,6 +3,7 @@ package notify
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"selfprotect/blocklist"
 	"selfprotect/engine"
@@ -21,9 +22,34 @@ func (n *Notifier) Observe(s *engine.Snapshot) {
 	lines := s.LinesAfter(n.last)
 	n.last, n.mode = max(n.last, s.LastLine()), modeOf(s)
 	n.mu.Unlock()
+	n.access(s)
 	for _, l := range lines {
 		if event := eventOf(s, l); event != "" {
 			n.tell(itemOf(event, l))
+		}
+	}
+}
+
+// expiresSoon is how long before their end credentials are told of.
+const expiresSoon = 15 * time.Minute
+
+// access tells of credentials that are about to end, or that AWS does not accept: once
+// for each end, as some are renewed by themselves.
+func (n *Notifier) access(s *engine.Snapshot) {
+	for _, a := range s.Access {
+		key, what := a.Region+" "+a.Account, ""
+		switch {
+		case a.Err != "":
+			what = fmt.Sprintf("the AWS credentials for %s are not accepted: %s", a.Region, a.Err)
+		case !a.Expires.IsZero() && a.Expires.Sub(s.At) < expiresSoon:
+			what = fmt.Sprintf("the AWS credentials for %s expire at %s", a.Region, a.Expires.UTC().Format("2006-01-02 15:04 MST"))
+		}
+		n.mu.Lock()
+		known := n.ends[key]
+		n.ends[key] = what
+		n.mu.Unlock()
+		if what != "" && what != known {
+			n.tell(Item{Event: Credentials, Time: s.At, Text: what})
 		}
 	}
 }

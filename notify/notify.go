@@ -66,16 +66,16 @@ type Notifier struct {
 	cfg       Config
 	receivers []*receiver
 
-	mu      sync.Mutex
-	last    uint64               // the newest line that was looked at
-	mode    string               // of the newest snapshot
-	stale   bool                 // that was told
-	expires map[string]time.Time // of the credentials that were told of
+	mu    sync.Mutex
+	last  uint64            // the newest line that was looked at
+	mode  string            // of the newest snapshot
+	stale bool              // that was told
+	ends  map[string]string // what was told of credentials, by region and account
 }
 
 // New gives a notifier that has told nobody anything. An error is about a template.
 func New(cfg Config) (*Notifier, error) {
-	n := &Notifier{cfg: cfg, expires: map[string]time.Time{}}
+	n := &Notifier{cfg: cfg, ends: map[string]string{}}
 	for _, r := range cfg.Receivers {
 		t, err := parse(cmp.Or(r.Template, DefaultTemplate))
 		if err != nil {

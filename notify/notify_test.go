@@ -132,6 +132,35 @@ func TestWhatIsTold(t *testing.T) {
 	}
 }
 
+// TestCredentials holds that the end of credentials is told once, and a new end again.
+func TestCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := &inbox{}
+		n, stop := start(t, in, Config{}, Receiver{Every: time.Second})
+		see := func(left time.Duration, err string) {
+			s := &engine.Snapshot{At: time.Now(), Access: []engine.Access{{Region: "us-east-1", Err: err}}}
+			if left != 0 {
+				s.Access[0].Expires = s.At.Add(left).Truncate(time.Hour)
+			}
+			n.Observe(s)
+			time.Sleep(time.Minute)
+		}
+		see(0, "")
+		see(3*time.Hour, "")
+		for range 3 {
+			see(10*time.Minute, "")
+		}
+		see(3*time.Hour, "")
+		see(0, "ExpiredToken")
+		see(0, "ExpiredToken")
+		stop()
+		got := in.texts()
+		if len(got) != 2 || !strings.Contains(got[0], "credentials: the AWS credentials for us-east-1 expire at 2000-01-01 00:00 UTC") || !strings.Contains(got[1], "are not accepted: ExpiredToken") {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
 // TestOnlyWhatIsWanted holds that a receiver is told of its events alone.
 func TestOnlyWhatIsWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
