@@ -75,6 +75,8 @@ const (
 	// Adopted: a person makes an entry of somebody else ours. With a Proposal it
 	// brings a block of its prefix into force.
 	Adopted Kind = "adopted"
+	// Dismissed: the source was told that an alert is dealt with.
+	Dismissed Kind = "dismissed"
 	// Started and Settled: one write to one ACL.
 	Started Kind = "started"
 	Settled Kind = "settled"
@@ -101,7 +103,7 @@ type Event struct {
 	Actor  string    `json:"actor,omitempty"`  // engine, auto, or a person as user@host
 	Reason string    `json:"reason,omitempty"` // why, in the actor's words
 
-	Alert    *AlertNote   `json:"alert,omitempty"`    // observed
+	Alert    *AlertNote   `json:"alert,omitempty"`    // observed; dismissed: its id
 	Sighting *Sighting    `json:"sighting,omitempty"` // sighted
 	Block    ID           `json:"block,omitempty"`    // the block concerned
 	Proposal *Proposal    `json:"proposal,omitempty"` // proposed, adopted

@@ -53,8 +53,10 @@ type pastKey struct {
 
 // AlertState is one alert with what became of its addresses.
 type AlertState struct {
-	Note      AlertNote  `json:"note"`
-	SeenAt    time.Time  `json:"seen_at"`
+	Note   AlertNote `json:"note"`
+	SeenAt time.Time `json:"seen_at"`
+	// Dismissed is when the source was told that it is dealt with; zero: it was not.
+	Dismissed time.Time  `json:"dismissed,omitzero"`
 	Sightings []Sighting `json:"sightings,omitempty"` // sorted by direction, address
 }
 
@@ -99,6 +101,8 @@ func (l *List) Apply(e Event) error {
 		return l.applyObserved(e)
 	case Sighted:
 		return l.applySighted(e)
+	case Dismissed:
+		return l.applyDismissed(e)
 	case Proposed:
 		return l.applyProposed(e)
 	case Approved, Denied, Revoked, Expired:
@@ -160,7 +164,7 @@ func (l *List) applyObserved(e Event) error {
 		l.alerts[e.Alert.ID] = st
 	}
 	// A state that was handed out must not change under its reader.
-	l.alerts[e.Alert.ID] = &AlertState{Note: *e.Alert, SeenAt: st.SeenAt, Sightings: st.Sightings}
+	l.alerts[e.Alert.ID] = &AlertState{Note: *e.Alert, SeenAt: st.SeenAt, Dismissed: st.Dismissed, Sightings: st.Sightings}
 	l.pruneAlerts()
 	return nil
 }
@@ -174,7 +178,7 @@ func (l *List) applySighted(e Event) error {
 	if old == nil {
 		old = &AlertState{Note: AlertNote{ID: s.Alert, CreatedAt: e.At}, SeenAt: e.At}
 	}
-	st := &AlertState{Note: old.Note, SeenAt: old.SeenAt}
+	st := &AlertState{Note: old.Note, SeenAt: old.SeenAt, Dismissed: old.Dismissed}
 	fresh := true
 	for _, o := range old.Sightings {
 		if o.Addr == s.Addr && o.Direction == s.Direction {

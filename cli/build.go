@@ -125,7 +125,7 @@ func newFirewall(ctx context.Context, cfg *config.Config, readOnly bool) (*nacl.
 func engineConfig(cfg *config.Config, p *parts, pol *policy.Policy, o *options) engine.Config {
 	c := engine.Config{
 		Source: p.source, SourceName: "threatstack", Health: p.health, Firewall: p.metrics.Firewall(p.aws), Journal: p.journal, Checkpoints: p.journal,
-		Policy: pol, Guarded: p.guards.guarded, Checks: p.checksFor(o), Access: p.access, ReadOnly: o.readOnly, NoPoll: o.noPoll,
+		Policy: pol, Guarded: p.guards.guarded, Checks: p.checksFor(o), Access: p.access, Dismiss: cfg.ThreatStack.Dismiss, ReadOnly: o.readOnly, NoPoll: o.noPoll,
 		PollInterval: cmp.Or(o.pollInterval, cfg.ThreatStack.PollInterval), ReadInterval: cmp.Or(o.readInterval, cfg.Limits.ReadInterval),
 		Settle: cfg.Limits.Settle, RequestExpiry: cfg.Limits.RequestExpiry, MaxTTL: cfg.Limits.MaxTTL,
 		Limits: engine.AutoLimits{PerMinute: cfg.Limits.AutoPerMinute, PerHour: cfg.Limits.AutoPerHour, Overall: cfg.Limits.AutoOverall,

@@ -129,6 +129,10 @@ type Config struct {
 	// is used even when it also gives an error. May be nil.
 	Guarded func(ctx context.Context) ([]policy.Guarded, error)
 
+	// Dismiss has alerts dismissed at a Source that is a Dismisser, once the entries of
+	// their blocks were read back.
+	Dismiss bool
+
 	// Checks asks the services for what a person must mend, such as a rule that
 	// does not exist or a missing permission. It is called at the start, and again
 	// every minute as long as it finds something. May be nil.

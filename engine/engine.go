@@ -15,7 +15,8 @@
 // Restart is no special case: fold the journal, read the ACLs, plan.
 //
 // Goroutines: the loop, which owns all state; the poller; the applier, which is
-// the only one that talks to the firewall; and a keeper of the guard. Run returns
+// the only one that talks to the firewall; a keeper of the guard; and the
+// write-back, which tells the source what is dealt with. Run returns
 // when all have ended. The screen gets immutable snapshots through a channel of
 // one slot, newest wins; the engine never calls into it.
 package engine
@@ -95,6 +96,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	wg.Go(func() { l.applier.run(inner) })
 	wg.Go(func() { l.poller.run(inner) })
 	wg.Go(func() { l.keeper.run(inner) })
+	wg.Go(func() { l.dismissal.run(inner) })
 	err := l.run(inner, e.requests, e.poke)
 	cancel()
 	close(l.applier.jobs)

@@ -43,10 +43,12 @@ type loop struct {
 	applier *applier
 	poller  *poller
 	keeper  *keeper
-	busy    bool // the applier is at work
-	acls    []*aclState
-	reads   readState
-	writes  *rate.Limiter
+	// dismissal tells the source what is dealt with.
+	dismissal *dismissal
+	busy      bool // the applier is at work
+	acls      []*aclState
+	reads     readState
+	writes    *rate.Limiter
 
 	source    SourceStatus
 	failures  int // polls that failed in a row
@@ -85,7 +87,7 @@ func newLoop(cfg Config, updates chan *Snapshot) *loop {
 		cfg: cfg, updates: updates, base: base, policy: cfg.Policy,
 		guardBase: cfg.Policy.GuardSet(), guard: cfg.Policy.GuardSet(),
 		clock:  newClock(cfg.Now),
-		keeper: newKeeper(cfg),
+		keeper: newKeeper(cfg), dismissal: newDismissal(cfg),
 		writes: rate.NewLimiter(writeRate, writeBurst),
 		source: SourceStatus{Name: cfg.SourceName, Budget: -1},
 
@@ -122,6 +124,8 @@ func (l *loop) run(ctx context.Context, requests <-chan request, poke <-chan str
 			l.applied(ctx, r)
 		case g := <-l.keeper.found:
 			l.kept(ctx, g)
+		case r := <-l.dismissal.results:
+			l.dismissedNow(ctx, r)
 		case r := <-requests:
 			r.reply <- r.do(ctx)
 		case <-poke:
@@ -198,6 +202,7 @@ func (l *loop) everySecond(ctx context.Context, t time.Time) {
 		l.stopAuto(ctx, why)
 	}
 	l.leases(ctx, t)
+	l.dismiss(t)
 	if l.seq-l.saved >= checkpointEvery {
 		l.checkpoint(ctx)
 	}

@@ -20,6 +20,9 @@ func (l *loop) problems(t time.Time, s *Snapshot) []Problem {
 	if l.source.Err != "" {
 		add(Fault, l.source.LastOK, l.source.Err, "blocks stay as they are; polling goes on")
 	}
+	if err := l.dismissal.err; err != "" {
+		add(Warning, t, "alerts could not be dismissed at the source: "+err, "blocks do not wait for that; it is tried again, more slowly each time")
+	}
 	if l.clock.doubt != "" {
 		add(Fault, time.Time{}, l.clock.doubt, "auto mode has stopped and blocks expire by the time before, until the alert source's clock confirms ours")
 	}
