@@ -86,3 +86,58 @@ func BenchmarkBytes(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFind arranges 100,000 alerts anew: a key typed at a filter, a column to
+// sort by, groups; and a poll that brings one alert while a filter is in force.
+func BenchmarkFind(b *testing.B) {
+	const n = 100_000
+	snap := busy(n)
+	for i, a := range snap.Alerts {
+		a.CreatedAt = t0.Add(-time.Duration(i) * time.Second)
+	}
+	for name, src := range map[string]string{"word": "curl", "column": "user:root", "state": "state:pending", "number": "age<2h", "cidr": "cidr:198.51.100.4/30", "none": "zzz"} {
+		b.Run("filter-"+name, func(b *testing.B) {
+			s := newScreen(b, 120, 40)
+			s.show(snap)
+			s.m.factsOf()
+			b.ReportAllocs()
+			for b.Loop() {
+				s.m.filter = "-"
+				s.m.setFilter(src)
+			}
+		})
+	}
+	for _, c := range []string{"age", "addr", "what", "state"} {
+		b.Run("sort-"+c, func(b *testing.B) {
+			s := newScreen(b, 120, 40)
+			s.show(snap)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.m.sortBy(c, false)
+			}
+		})
+	}
+	b.Run("group", func(b *testing.B) {
+		s := newScreen(b, 120, 40)
+		s.show(snap)
+		s.m.look[tabAlerts].Grouped = true
+		s.m.factsOf()
+		b.ReportAllocs()
+		for b.Loop() {
+			s.m.refillOne(tabAlerts)
+		}
+	})
+	b.Run("poll", func(b *testing.B) {
+		s := newScreen(b, 120, 40)
+		s.show(snap)
+		s.m.setFilter("curl")
+		a := *snap.Alerts[0]
+		a.ID = "new"
+		next := *snap
+		next.Alerts = append([]*engine.AlertRow{&a}, snap.Alerts...)
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			s.show([]*engine.Snapshot{snap, &next}[i%2])
+		}
+	})
+}

@@ -21,17 +21,20 @@ func (m *Model) card(w int, id string, p paint) []string {
 	var head, mid, foot []seg
 	switch m.tab {
 	case tabAlerts:
-		a := m.ix.alerts[id]
+		a := m.ix.alerts[m.lead(id)]
 		if a == nil {
 			return nil
 		}
 		head, mid, foot = m.alertCard(a)
 	default:
-		b := m.ix.block(blocklist.ID(id))
+		b := m.ix.block(blocklist.ID(m.lead(id)))
 		if b == nil {
 			return nil
 		}
 		head, mid, foot = m.blockCard(b)
+	}
+	if g := m.group(id); g != nil {
+		head = append(append(head, seg{m.th.plain, "  "}), m.groupCells(g, 20, seg{})...)
 	}
 	sign := " "
 	if m.isMarked(id) {

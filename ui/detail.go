@@ -36,7 +36,12 @@ func (m *Model) detail(w int) (string, []string) {
 	if m.pane == paneACL {
 		return m.entryDetail(w)
 	}
-	return m.detailOf(w, m.list().cursor)
+	id := m.list().cursor
+	title, text := m.detailOf(w, m.lead(id))
+	if g := m.group(id); g != nil {
+		text = append([]string{m.groupLine(w, g)}, text...)
+	}
+	return title, text
 }
 
 // entryDetail shows the blocks of the entry under the cursor of the network ACL.

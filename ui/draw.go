@@ -45,7 +45,7 @@ func (m *Model) draw() string {
 		lines = append(lines, m.body()...)
 		m.noteDrawn()
 	}
-	lines = append(lines, m.footer())
+	lines = append(m.withMatches(lines), m.footer())
 	if m.dialog != nil {
 		lines = m.overlayBox(lines)
 	}
@@ -136,8 +136,8 @@ func (m *Model) aclWidth() int {
 
 // footer is the last line: the last result, and the keys that are valid now.
 func (m *Model) footer() string {
-	if m.filtering {
-		return line(m.w, seg{m.th.key, " /"}, seg{m.th.bold, clean(m.filter) + "_"}, seg{m.th.dim, "  enter: keep  esc: clear"})
+	if m.prompt != nil {
+		return m.promptLine()
 	}
 	var right []seg
 	if m.toast.text != "" && m.now.Sub(m.toast.at) < toastTime {

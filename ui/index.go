@@ -48,53 +48,6 @@ func newIndex(s *engine.Snapshot) *index {
 
 func lineID(l *engine.LogLine) string { return strconv.FormatUint(l.ID, 10) }
 
-// rowIDs gives the rows of a list, filtered.
-func (m *Model) rowIDs(t tab) []string {
-	s := m.snap
-	if s == nil {
-		return nil
-	}
-	var ids []string
-	keep := func(id string, text func() string) {
-		if m.filter == "" || strings.Contains(strings.ToLower(text()), m.filter) {
-			ids = append(ids, id)
-		}
-	}
-	switch t {
-	case tabAlerts:
-		ids = make([]string, 0, len(s.Alerts))
-		for _, a := range s.Alerts {
-			keep(a.ID, func() string { return m.alertText(a) })
-		}
-	case tabProposals:
-		for _, p := range s.Proposals {
-			keep(string(p.ID), func() string { return fmt.Sprint(p.What(), " ", p.Direction, " ", p.RuleName, " ", p.Reasons) })
-		}
-	case tabBlocks:
-		for _, b := range s.Blocks {
-			keep(string(b.ID), func() string {
-				return fmt.Sprint(b.What(), " ", b.State, " ", b.DecidedBy, " ", b.RuleName, " ", b.Why)
-			})
-		}
-	case tabLog:
-		for i := len(s.Log) - 1; i >= 0; i-- {
-			if l := &s.Log[i]; l.Event != "poll" || l.Severity != engine.Info {
-				keep(lineID(l), func() string { return l.Event + " " + l.Text + " " + l.Reason + " " + l.Actor })
-			}
-		}
-	}
-	return ids
-}
-
-func (m *Model) alertText(a *engine.AlertRow) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s %s", a.Title, a.Host, a.RuleName, m.alertState(a).word)
-	for _, s := range a.Sightings {
-		fmt.Fprintf(&b, " %s %s", s.Addr, s.Direction)
-	}
-	return b.String()
-}
-
 // state is what a row says of itself: a word, its sign and its style.
 type state struct {
 	word, glyph string

@@ -69,7 +69,7 @@ func TestOwnKeys(t *testing.T) {
 	}
 	s.m.overlay = overlayHelp
 	s.m.frame = ""
-	s.m.scroll[paneList] = 99
+	s.m.search.text = "no key"
 	s.expect("(no key)")
 	if s.m.keys.byKey["esc"].action != "back" || s.m.keys.byKey["x"].action != "back" {
 		t.Error("esc does not go back")

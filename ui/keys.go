@@ -16,6 +16,8 @@ func bindings() []binding {
 		decideKeys(),
 		markKeys(),
 		listKeys(),
+		viewKeys(),
+		findKeys(),
 		lookKeys(),
 		moveKeys(),
 		presenceKeys(),
@@ -24,7 +26,7 @@ func bindings() []binding {
 }
 
 func listKeys() []binding {
-	const group = "look"
+	const group = "lists"
 	open := func(t tab) func(*Model) tea.Cmd { return func(m *Model) tea.Cmd { return m.open(t) } }
 	return []binding{
 		{"alerts", []string{"1"}, group, "", "alerts", nil, open(tabAlerts)},
@@ -34,17 +36,29 @@ func listKeys() []binding {
 	}
 }
 
+func findKeys() []binding {
+	const group = "find"
+	return []binding{
+		{"filter", []string{"/"}, group, "filter", "show only rows that match, while you type: words, col:value, !not, >= and cidr:", nil, (*Model).openFilter},
+		{"sort", []string{"o"}, group, "", "sort by the next column, in the end in the usual order", nil, func(m *Model) tea.Cmd { m.nextSort(); return nil }},
+		{"sort-reverse", []string{"O"}, group, "", "sort the other way round", only((*Model).sorted, "the list is not sorted by a column; o sorts it"),
+			func(m *Model) tea.Cmd { m.sortBy(m.look[m.tab].Sort, !m.look[m.tab].Reverse); return nil }},
+		{"group", []string{"t"}, group, "", "rows of the same rule and address become one, which acts for all; again for every row", nil, (*Model).toggleGroups},
+		{"unfold", []string{"space"}, group, "", "open the highlighted group, or close it", only((*Model).onGroup, "no group on this row"), (*Model).toggleFold},
+		{"palette", []string{":"}, group, "", "do anything by its name, with completion", nil, (*Model).openPalette},
+	}
+}
+
 func lookKeys() []binding {
 	const group = "look"
 	return []binding{
-		{"open", []string{"enter"}, group, "open", "everything about the highlighted row, on a page; in the network ACL: go to the block of the entry", nil, (*Model).openPage},
+		{"open", []string{"enter"}, group, "open", "everything about the highlighted row, on a page; in the network ACL: go to the block of the entry", nil, (*Model).openRow},
 		{"next-pane", []string{"tab"}, group, "pane", "move between list, network ACL and detail", nil,
 			func(m *Model) tea.Cmd { return m.nextPane(1) }},
 		{"previous-pane", []string{"shift+tab"}, group, "", "the same backwards", nil,
 			func(m *Model) tea.Cmd { return m.nextPane(paneCount - 1) }},
 		{"next-acl", []string{"]"}, group, "", "next network ACL", nil, func(m *Model) tea.Cmd { return m.nextACL(1) }},
 		{"previous-acl", []string{"["}, group, "", "previous network ACL", nil, func(m *Model) tea.Cmd { return m.nextACL(-1) }},
-		{"filter", []string{"/"}, group, "filter", "show only rows that contain a text", nil, func(m *Model) tea.Cmd { m.filtering = true; return nil }},
 		{"back", []string{"esc"}, group, "", "clear the filter, go back to the list", nil, (*Model).escape},
 		{"pause", []string{"p"}, group, "pause", "freeze the view; data keeps coming", nil, (*Model).pause},
 		{"poll", []string{"R"}, group, "", "poll and read the network ACLs now", nil,
@@ -82,8 +96,8 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.leave()
 	case m.dialog != nil:
 		return m.dialogKey(k)
-	case m.filtering:
-		return m.filterKey(k)
+	case m.prompt != nil:
+		return m.promptKey(k)
 	case m.overlay != overlayNone:
 		return m.overlayKey(k)
 	}
@@ -91,9 +105,13 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Model) open(t tab) tea.Cmd {
+	m.leaveView()
 	if m.tab != t {
 		m.tab, m.pane = t, paneList
 		m.scroll[paneDetail] = 0
+	}
+	if m.stale[t] {
+		m.refillOne(t)
 	}
 	return nil
 }
@@ -153,10 +171,7 @@ func (m *Model) first() tea.Cmd {
 
 func (m *Model) escape() tea.Cmd {
 	m.pane = paneList
-	if m.filter != "" {
-		m.filter = ""
-		m.refill()
-	}
+	m.setFilter(m.viewFilter())
 	return nil
 }
 
@@ -180,25 +195,6 @@ func (m *Model) quit() tea.Cmd {
 		(*Model).leave)
 }
 
-func (m *Model) filterKey(k tea.KeyPressMsg) tea.Cmd {
-	switch name := k.String(); name {
-	case "enter":
-		m.filtering = false
-	case "esc":
-		m.filtering, m.filter = false, ""
-	case "backspace":
-		if r := []rune(m.filter); len(r) > 0 {
-			m.filter = string(r[:len(r)-1])
-		}
-	default:
-		if t := typed(k); t != "" && len(m.filter) < 64 {
-			m.filter += lower(t)
-		}
-	}
-	m.refill()
-	return nil
-}
-
 // setMode sends the mode without waiting for it.
 func (m *Model) setMode(mode policy.Mode) tea.Cmd {
 	c, actor := m.cfg.Console, m.cfg.Actor
@@ -209,3 +205,13 @@ func (m *Model) setMode(mode policy.Mode) tea.Cmd {
 		return decidedMsg{text: "mode " + mode.String(), err: c.SetMode(ctx, mode, actor, "set in the console")}
 	}
 }
+
+// openRow opens the highlighted group, or the page of the highlighted row.
+func (m *Model) openRow() tea.Cmd {
+	if m.pane == paneList && m.drawn.tab == m.tab && m.drawn.members[m.drawn.row] != nil {
+		return m.toggleFold()
+	}
+	return m.openPage()
+}
+
+func (m *Model) sorted() bool { return m.look[m.tab].Sort != "" }

@@ -68,16 +68,38 @@ type Model struct {
 	pageRow string          // the row that has a page
 	scroll  [paneCount]int
 
-	filter    string
-	filtering bool
+	filter    string // in force, and understood
+	query     query
+	look      [tabCount]arrangement
+	groups    [tabCount]map[string]*group
+	unfolded  [tabCount]map[string]bool   // the groups that are open
+	inside    [tabCount]map[string]string // rows of open groups: their group
+	stale     [tabCount]bool              // lists that are arranged when they are looked at
+	prompt    *prompt
+	histories [promptCommand]history
 	prefix    string // the first key of a sequence, while the second is awaited
-	paused    bool
-	dialog    *dialog
-	overlay   overlay
-	job       *job                    // the last decision about several
-	awaited   []awaited               // undos that are not read back yet
-	proven    map[blocklist.ID]string // what was read back of undos
-	pressed   string                  // the key that is being handled
+
+	views      []View
+	fixedViews int     // of these, from the configuration
+	view       int     // which is open, from 1; 0 is none
+	before     outside // how its list was before
+	changes    []func(*kept)
+	tally      []int // rows of each view in tallyAt
+	tallyAt    *engine.Snapshot
+	facts      []facts // of the alerts of factsAt
+	factsAt    *engine.Snapshot
+	words      []string // the states of the alerts of wordsAt
+	wordsAt    *engine.Snapshot
+	laid       laidOut
+	lines      []*engine.LogLine // of linesAt
+	linesAt    *engine.Snapshot
+	paused     bool
+	dialog     *dialog
+	overlay    overlay
+	job        *job                    // the last decision about several
+	awaited    []awaited               // undos that are not read back yet
+	proven     map[blocklist.ID]string // what was read back of undos
+	pressed    string                  // the key that is being handled
 
 	// movedAt is when another row came under the cursor by itself.
 	movedAt  time.Time
@@ -153,6 +175,7 @@ func New(cfg Config) *Model {
 	m.lists[tabLog].follow = true
 	m.lists[tabBlocks].follow = true
 	m.restyle()
+	m.restoreKept()
 	return m
 }
 
@@ -221,10 +244,18 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case jobMsg:
 		m.frame = ""
 		return m, m.jobDone(msg)
+	case storedMsg:
+		if msg.err != nil {
+			m.say("not kept for the next session: "+clean(msg.err.Error()), true)
+		}
 	case tea.KeyPressMsg:
 		m.now = m.cfg.Now()
 		m.frame, m.att.keyAt = "", m.now
-		return m, m.key(msg)
+		cmd := m.key(msg)
+		if keep := m.storing(); keep != nil {
+			cmd = tea.Batch(cmd, keep)
+		}
+		return m, cmd
 	case tea.PasteMsg:
 		m.pasted(msg.Content) // a paste never decides anything
 	default:
@@ -245,8 +276,10 @@ func (m *Model) take(s *engine.Snapshot) {
 }
 
 // frozen says whether the lists stand still: the operator has paused them, or a
-// question about them is open.
-func (m *Model) frozen() bool { return m.paused || m.dialog != nil }
+// question about them or the palette is open.
+func (m *Model) frozen() bool {
+	return m.paused || m.dialog != nil || m.prompt != nil && m.prompt.kind == promptCommand
+}
 
 // thaw shows what has come while the lists stood still.
 func (m *Model) thaw() {
@@ -266,15 +299,22 @@ func (m *Model) show(s *engine.Snapshot) {
 	m.refill()
 }
 
-// refill gives each list its rows. When another row comes under the cursor of the
-// list on the screen, decisions wait a moment.
+// refill gives the list on the screen its rows; the others get theirs when they
+// are looked at.
 func (m *Model) refill() {
 	for t := range tabCount {
-		moved := m.lists[t].set(m.rowIDs(t))
-		if moved && t == m.tab {
-			m.movedAt = m.now
-			m.scroll[paneDetail] = 0
-		}
+		m.stale[t] = true
+	}
+	m.refillOne(m.tab)
+}
+
+// refillOne gives a list its rows. When another row comes under the cursor of the
+// list on the screen, decisions wait a moment.
+func (m *Model) refillOne(t tab) {
+	m.stale[t] = false
+	if m.lists[t].set(m.arrange(t)) && t == m.tab {
+		m.movedAt = m.now
+		m.scroll[paneDetail] = 0
 	}
 }
 

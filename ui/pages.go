@@ -120,7 +120,9 @@ func (m *Model) page2(title string, text []string) []string {
 // pageOf is a page that says which keys it takes.
 func (m *Model) pageOf(title, keys string, text []string) []string {
 	h := m.bodyHeight()
-	text = m.search.narrow(text)
+	if m.overlay != overlayHelp { // which does it itself
+		text = m.search.narrow(text)
+	}
 	m.scroll[paneList] = max(0, min(m.scroll[paneList], len(text)-(h-1)))
 	out := m.blank(h)
 	hint := keys

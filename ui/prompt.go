@@ -78,6 +78,11 @@ func (in *input) key(k tea.KeyPressMsg) bool {
 // pasted adds pasted text to the line of a dialog that takes it. A paste never
 // answers anything.
 func (m *Model) pasted(text string) {
+	if m.prompt != nil && m.dialog == nil {
+		m.prompt.in.add(clean(text))
+		m.promptChanged()
+		return
+	}
 	if d := m.dialog; d != nil && d.input != nil && d.input.paste && d.ready(m.now) {
 		d.input.add(clean(text))
 	}

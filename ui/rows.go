@@ -53,34 +53,51 @@ func (m *Model) emptyText() string {
 	return "nothing has happened yet"
 }
 
-// tabs are the titles of the lists with their counts.
-func (m *Model) tabs(w int) string {
-	counts := [tabCount]int{len(m.snap.Alerts), len(m.snap.Proposals), len(m.snap.Blocks), -1}
+// tabTitle is the title of a list or view.
+type tabTitle struct {
+	number string
+	name   string
+	count  int // -1 is none
+	on     bool
+	warn   bool
+}
+
+func (m *Model) tabTitles() []tabTitle {
 	names := [tabCount]string{"Alerts", "Proposals", "Blocks", "Log"}
-	if w < 56 {
-		names = [tabCount]string{"Alerts", "Props", "Blocks", "Log"}
-	}
-	segs := []seg{{m.th.rule, m.gl.rule}}
+	counts := [tabCount]int{len(m.snap.Alerts), len(m.snap.Proposals), len(m.snap.Blocks), -1}
+	var out []tabTitle
 	for t := range tabCount {
-		text := fmt.Sprintf(" %d %s", t+1, names[t])
-		if counts[t] >= 0 {
-			text += fmt.Sprintf(" %d", counts[t])
-		}
-		p := m.th.title
-		switch {
-		case t == m.tab:
-			p = m.th.focus
-			if m.pane == paneList {
-				text = " " + m.gl.pick + text[1:]
-			}
-		case t == tabProposals && counts[t] > 0:
-			p = m.th.warn
-		}
-		segs = append(segs, seg{p, text + " "}, seg{m.th.rule, m.gl.rule})
+		out = append(out, tabTitle{fmt.Sprint(int(t) + 1), names[t], counts[t], t == m.tab && m.view == 0, t == tabProposals && counts[t] > 0})
 	}
+	for i, n := range m.viewCounts() {
+		number, on := "", m.view == i+1
+		if i < numberedViews {
+			number = fmt.Sprint(firstView + i)
+		} else if !on {
+			continue // it has no number: it is opened by its name
+		}
+		name := m.views[i].Name
+		if on && m.changedView() {
+			name += "*"
+		}
+		out = append(out, tabTitle{number, name, n, on, false})
+	}
+	return out
+}
+
+// tabs are the titles of the lists and views with their counts. When there is no
+// room for all, names give way to their numbers.
+func (m *Model) tabs(w int) string {
+	titles := m.tabTitles()
 	var right []seg
-	if m.filter != "" {
-		right = []seg{{m.th.warn, " /" + clean(m.filter) + " "}}
+	if m.filter != "" && (m.view == 0 || m.filter != m.viewFilter()) {
+		right = []seg{{m.th.warn, " /" + cut(clean(m.filter), max(w/2-2, 8)) + " "}}
+	}
+	var segs []seg
+	for short := range 4 {
+		if segs = m.titleSegs(titles, short); segWidth(segs)+segWidth(right) <= w {
+			break
+		}
 	}
 	right = append(m.markCount(), right...)
 	if n := w - segWidth(segs) - segWidth(right); n > 0 {
@@ -89,35 +106,62 @@ func (m *Model) tabs(w int) string {
 	return spread(w, segs, right)
 }
 
-// columns are the widths of the alert list: state, age, severity, address, host,
-// title. A width of 0 leaves a column out.
-type columns struct{ state, age, sev, addr, host, title int }
-
-func alertColumns(w int) columns {
-	c := columns{state: 13, age: 5, addr: 18}
-	switch {
-	case w < 56:
-		c.addr = w - c.state - c.age - 1
-	case w < 84:
-		c.sev, c.addr = 7, 22
-	default:
-		c.sev, c.addr, c.host = 7, 26, min(w/8, 20)
+// titleSegs draws the titles: in full, with a short name for the proposals, without
+// lines between them, or with the names alone of the open one and the proposals.
+func (m *Model) titleSegs(titles []tabTitle, short int) []seg {
+	segs := []seg{{m.th.rule, m.gl.rule}}
+	for _, t := range titles {
+		name := t.name
+		switch {
+		case short > 0 && name == "Proposals":
+			name = "Props"
+		case short > 2 && !t.on:
+			name = ""
+		}
+		text := t.number + " " + name
+		if t.count >= 0 {
+			text = strings.TrimRight(text, " ") + fmt.Sprintf(" %d", t.count)
+			if name == "" {
+				text = fmt.Sprintf("%s:%d", t.number, t.count)
+			}
+		}
+		text = strings.TrimSpace(text)
+		p := m.th.title
+		switch {
+		case t.on && m.pane == paneList:
+			p, text = m.th.focus, " "+m.gl.pick+text
+		case t.on:
+			p, text = m.th.focus, " "+text
+		case t.warn:
+			p, text = m.th.warn, " "+text
+		default:
+			text = " " + text
+		}
+		segs = append(segs, seg{p, text + " "})
+		if short < 2 {
+			segs = append(segs, seg{m.th.rule, m.gl.rule})
+		}
 	}
-	c.title = max(w-c.state-c.age-c.sev-c.addr-c.host-1, 0)
-	return c
+	return segs
 }
 
+// heads are the names of the columns, the one that the list is sorted by with a sign.
 func (m *Model) heads(w int) string {
-	switch m.tab {
-	case tabAlerts:
-		c := alertColumns(w)
-		return " " + fit("STATE", c.state) + fit("AGE", c.age) + fit("SEV", c.sev) + fit("ADDRESS", c.addr) + fit("HOST", c.host) + fit("WHAT", c.title)
-	case tabProposals:
-		return " " + fit("WAITS", 7) + fit("WEIGHT", 8) + fit("PREFIX", 28) + fit("SEEN", 6) + fit("HOSTS", 7) + fit("RULE", max(w-57, 0))
-	case tabBlocks:
-		return " " + fit("STATE", 12) + fit("PREFIX", 28) + fit("EXPIRES", 9) + fit("WEIGHT", 7) + fit("BY", 12) + fit("RULE", max(w-69, 0))
+	look := m.look[m.tab]
+	var b strings.Builder
+	b.WriteString(" ")
+	for _, c := range m.cellsOf(w) {
+		head := c.head
+		if c.name == look.Sort {
+			sign := m.gl.down
+			if c.down == look.Reverse {
+				sign = m.gl.up
+			}
+			head = cut(head, c.cells-2) + sign
+		}
+		b.WriteString(fit(head, c.cells))
 	}
-	return " " + fit("TIME", 10) + fit("EVENT", 11) + "WHAT"
+	return b.String()
 }
 
 // row draws one row of the list on the screen.
@@ -134,62 +178,71 @@ func (m *Model) row(w int, id string, picked bool) string {
 	return p.text(fit(b.String(), w))
 }
 
+// rowSegs are the cells of a row, one of a group with what it stands for.
 func (m *Model) rowSegs(w int, id string) []seg {
-	switch m.tab {
-	case tabAlerts:
-		if a := m.ix.alerts[id]; a != nil {
-			return m.alertRow(w, a)
-		}
-	case tabProposals:
-		if p := m.ix.proposals[blocklist.ID(id)]; p != nil {
-			return m.proposalRow(w, p)
-		}
-	case tabBlocks:
-		if b := m.ix.blocks[blocklist.ID(id)]; b != nil {
-			return m.blockRow(w, b)
-		}
-	case tabLog:
-		if l := m.ix.lines[id]; l != nil {
-			return m.logRow(w, l)
-		}
+	r := m.record(m.tab, m.lead(id))
+	if r.empty() {
+		return nil
 	}
-	return nil
+	cells := m.cellsOf(w)
+	out := make([]seg, 0, len(cells)+1)
+	for i := range cells {
+		c := &cells[i]
+		g := c.cell(m, &r)
+		if i == len(cells)-1 {
+			out = append(out, m.lastCell(id, c.cells, g)...)
+			continue
+		}
+		g.s = fit(g.s, c.cells-1) + " "
+		if i == 0 {
+			g.s = " " + g.s
+		}
+		out = append(out, g)
+	}
+	return out
 }
 
-func (m *Model) alertRow(w int, a *engine.AlertRow) []seg {
-	c := alertColumns(w)
-	st := m.alertState(a)
-	sev, sevPaint := m.severityWord(a.Severity)
-	segs := []seg{{st.p, fit(" "+st.glyph+" "+st.word, c.state+1)}, {m.th.dim, fit(age(m.now, a.CreatedAt), c.age)}}
-	if c.sev > 0 {
-		segs = append(segs, seg{sevPaint, fit(sev, c.sev)})
+// lastCell is the last cell of a row; before it stands what a group says of itself.
+func (m *Model) lastCell(id string, w int, g seg) []seg {
+	if gr := m.group(id); gr != nil {
+		return m.groupCells(gr, w, g)
 	}
-	segs = append(segs, seg{m.th.plain, fit(m.addresses(a), c.addr)})
-	if c.host > 0 {
-		segs = append(segs, seg{m.th.dim, fit(string(a.Host), c.host-1) + " "})
+	if m.inGroup(id) {
+		g.s = m.gl.none + " " + g.s
 	}
-	return append(segs, seg{m.th.plain, fit(what(a), c.title)})
+	g.s = fit(g.s, w)
+	return []seg{g}
 }
 
 // what names the process and user behind an alert, as far as they are known,
 // before its title, which most alerts of a rule share.
 func what(a *engine.AlertRow) string {
+	e := firstEvidence(a)
+	if e.process == "" {
+		return string(a.Title)
+	}
+	text := e.process
+	if i := strings.LastIndexByte(text, '/'); i >= 0 && i < len(text)-1 {
+		text = text[i+1:]
+	}
+	if e.user != "" {
+		text += " by " + e.user
+	}
+	return text + ": " + string(a.Title)
+}
+
+// doer is who did what an alert is about, as far as it is known.
+type doer struct{ process, user string }
+
+func firstEvidence(a *engine.AlertRow) doer {
 	for _, s := range a.Sightings {
 		for _, e := range s.Evidence {
-			if e.Process == "" {
-				continue
+			if e.Process != "" {
+				return doer{string(e.Process), string(e.User)}
 			}
-			text := string(e.Process)
-			if i := strings.LastIndexByte(text, '/'); i >= 0 && i < len(text)-1 {
-				text = text[i+1:]
-			}
-			if e.User != "" {
-				text += " by " + string(e.User)
-			}
-			return text + ": " + string(a.Title)
 		}
 	}
-	return string(a.Title)
+	return doer{}
 }
 
 // addresses names the first address of an alert and counts the others.
@@ -205,46 +258,32 @@ func (m *Model) addresses(a *engine.AlertRow) string {
 	return text
 }
 
-func (m *Model) proposalRow(w int, p *engine.Proposal) []seg {
-	prefix := m.arrow(p.Direction) + " " + p.What()
-	style := m.th.bold
-	if m.notNow(p) != "" {
-		style = m.th.dim
+// remaining says how long a block still lives.
+func (m *Model) remaining(b *engine.BlockView) string {
+	switch {
+	case b.Pinned:
+		return "pinned"
+	case b.State == blocklist.Active:
+		return spanLong(b.Expires.Sub(m.now))
 	}
-	wait := " " + fit(age(m.now, p.ProposedAt), 7)
-	if m.deciding[p.ID] {
-		wait = fit(" "+m.gl.dots, 8)
-	}
-	return []seg{{m.th.dim, wait}, {m.th.warn, fit(fmt.Sprint(p.Score.Total()), 8)}, {style, fit(prefix, 28)},
-		{m.th.plain, fit(fmt.Sprint(p.Sightings), 6)}, {m.th.plain, fit(fmt.Sprint(len(p.Hosts)), 7)}, {m.th.dim, fit(p.RuleName, max(w-57, 0))}}
+	return "-"
 }
 
-func (m *Model) blockRow(w int, b *engine.BlockView) []seg {
-	st := m.blockState(b)
-	left := "-"
-	if b.State == blocklist.Active {
-		left = spanLong(b.Expires.Sub(m.now))
-	}
-	if b.Pinned {
-		left = "pinned"
-	}
-	return []seg{{st.p, fit(" "+st.glyph+" "+st.word, 13)}, {m.th.plain, fit(m.arrow(b.Direction)+" "+b.What(), 28)},
-		{m.th.dim, fit(left, 9)}, {m.th.dim, fit(fmt.Sprint(b.Score.Total()), 7)}, {m.th.dim, fit(clean(b.DecidedBy), 11) + " "}, {m.th.dim, fit(b.RuleName, max(w-69, 0))}}
-}
-
-func (m *Model) logRow(w int, l *engine.LogLine) []seg {
-	p := m.th.plain
+func (m *Model) severityPaint(l *engine.LogLine) paint {
 	switch l.Severity {
 	case engine.Warning:
-		p = m.th.warn
+		return m.th.warn
 	case engine.Fault:
-		p = m.th.bad
+		return m.th.bad
 	}
-	text := l.Text
+	return m.th.plain
+}
+
+func logText(l *engine.LogLine) string {
 	if l.Reason != "" {
-		text += ": " + l.Reason
+		return l.Text + ": " + l.Reason
 	}
-	return []seg{{m.th.dim, " " + fit(l.At.In(m.cfg.Location).Format("15:04:05"), 10)}, {p, fit(l.Event, 11)}, {m.th.plain, fit(text, max(w-22, 0))}}
+	return l.Text
 }
 
 // evidence says in one line what an event knows of an address.

@@ -40,6 +40,10 @@ type target struct {
 
 // noteDrawn keeps what the frame that was just made shows.
 func (m *Model) noteDrawn() {
+	if p := m.prompt; p != nil && p.kind == promptCommand {
+		m.drawn = p.drawn // what the palette acts on
+		return
+	}
 	l := m.list()
 	d := drawn{tab: m.tab, row: l.cursor, ids: l.ids, members: l.members, marks: m.marks[m.tab], ix: m.ix}
 	d.targets = m.targetsOf(d.row)

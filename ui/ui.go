@@ -52,6 +52,11 @@ type Config struct {
 	Mouse                string // wheel: the mouse wheel scrolls; else the mouse is the terminal's
 	// Keys are the operator's own keys for actions, which win over the default ones.
 	Keys map[string][]string
+	// Columns are the operator's columns for lists; Views are the views of the
+	// configuration; Store keeps what changes for the next session, nil for nothing.
+	Columns map[string][]string
+	Views   []View
+	Store   Store
 }
 
 // NoColor says whether the environment asks for no colour: NO_COLOR with any
