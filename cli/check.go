@@ -203,7 +203,7 @@ func inTwo(err error) (what, fix string) {
 }
 
 func checkConfig(c *checker, cfg *config.Config) {
-	from := cfg.File
+	from := homely(cfg.File)
 	if from == "" {
 		from = "flags and environment, no file"
 	}

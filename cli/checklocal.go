@@ -172,11 +172,17 @@ func room(c *checker, what, dir string, free uint64, writable bool, err error) {
 	}
 }
 
-// homely writes a path below the home directory with ~.
-func homely(path string) string {
+// homely writes paths below the home directory with ~, in a list of them too.
+func homely(paths string) string {
 	home, err := os.UserHomeDir()
-	if rest, ok := strings.CutPrefix(path, home+string(filepath.Separator)); err == nil && ok && home != "" {
-		return "~" + string(filepath.Separator) + rest
+	if err != nil || home == "" || home == "/" {
+		return paths
 	}
-	return path
+	list := strings.Split(paths, ", ")
+	for i, p := range list {
+		if rest, ok := strings.CutPrefix(p, home+string(filepath.Separator)); ok {
+			list[i] = "~" + string(filepath.Separator) + rest
+		}
+	}
+	return strings.Join(list, ", ")
 }

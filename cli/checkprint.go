@@ -34,7 +34,7 @@ func printFindings(w io.Writer, found []finding) error {
 		}
 		count[f.Result]++
 		head := resultStyle(f.Result).Render(fmt.Sprintf("%-4s", f.Result)) + fmt.Sprintf("  %-*s  ", whatWidth, f.What)
-		writeWrapped(&b, head, f.Detail, width, lipgloss.NewStyle())
+		writeWrapped(&b, head, f.Detail, width, plainStyle)
 		if f.Fix != "" {
 			writeWrapped(&b, strings.Repeat(" ", 4+2+whatWidth+2), "-> "+f.Fix, width, faint)
 		}
@@ -51,6 +51,9 @@ func summary(count map[string]int) string {
 	}
 	return resultStyle(resultOK).Render(text)
 }
+
+// plainStyle adds nothing.
+var plainStyle = lipgloss.NewStyle()
 
 func resultStyle(result string) lipgloss.Style {
 	colour := map[string]string{resultOK: "2", resultWarn: "3", resultFail: "1"}[result]

@@ -26,7 +26,7 @@ func checkSource(ctx context.Context, c *checker, cfg *config.Config) {
 	if c.failed("alert API credentials", err, "selfprotect config init asks for them and keeps them in a file of mode 0600") {
 		return
 	}
-	c.ok("alert API credentials", "from %s", creds.From)
+	c.ok("alert API credentials", "from %s", homely(creds.From))
 	for _, w := range creds.Warnings {
 		what, fix, _ := strings.Cut(w, "; run: ")
 		c.warn("alert API credentials", what, fix)

@@ -9,9 +9,9 @@ import (
 )
 
 func newConfig(h Host) *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Show or check the configuration", Args: noArgs,
+	cmd := &cobra.Command{Use: "config", Short: "Write, show or check the configuration", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(newConfigShow(h), newConfigCheck(h))
+	cmd.AddCommand(newConfigInit(h), newConfigShow(h), newConfigCheck(h))
 	return cmd
 }
 

@@ -41,6 +41,8 @@ type Options struct {
 	Env func(string) string
 	// Home is the home directory; empty means $HOME.
 	Home string
+	// NoFile reads no file, for a command that is about to write one.
+	NoFile bool
 	// Partial accepts a configuration without a watch or an ACL, for commands
 	// that do not need them.
 	Partial bool
@@ -222,7 +224,7 @@ func (c *Config) Sources() []Source { return slices.Clone(c.sources) }
 func Load(opts Options) (*Config, error) {
 	l := newLoader(opts)
 	path, required := l.find()
-	if path != "" {
+	if path != "" && !opts.NoFile {
 		l.read(path, required)
 	}
 	l.environment()
@@ -237,6 +239,13 @@ func Load(opts Options) (*Config, error) {
 		return nil, slices.Compact(l.problems)
 	}
 	return l.finish(), nil
+}
+
+// FilePath gives where Load looks for the file, whether it is there or not; empty
+// when there is no such place.
+func FilePath(opts Options) string {
+	path, _ := newLoader(opts).find()
+	return path
 }
 
 // find gives the path of the file, and whether it must be there.
