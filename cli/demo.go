@@ -58,7 +58,7 @@ selfprotect demo --serve-only`,
 	f.Uint64Var(&d.seed, "seed", 1, "the same seed tells the same story")
 	f.Float64Var(&d.pace, "pace", 1, "how fast the story is told; 2 is twice as fast")
 	f.BoolVar(&d.serveOnly, "serve-only", false, "run just the servers")
-	f.StringVar(&d.addr, "addr", "127.0.0.1:0", "loopback address of the servers (with --serve-only)")
+	f.StringVar(&d.addr, "addr", "127.0.0.1:0", "loopback address of the servers, such as 127.0.0.1:8080")
 	return cmd
 }
 

@@ -81,7 +81,12 @@ func (k *mask) text(s string) string {
 	if s == "" {
 		return s
 	}
-	s = awsHost.ReplaceAllStringFunc(s, k.host)
+	if strings.Contains(s, "ip-") {
+		s = awsHost.ReplaceAllStringFunc(s, k.host)
+	}
+	if !strings.ContainsAny(s, ".:") {
+		return k.replaceNames(s)
+	}
 	s = addrLike.ReplaceAllStringFunc(s, func(x string) string {
 		a, err := netip.ParseAddr(x)
 		if err != nil {
@@ -89,6 +94,10 @@ func (k *mask) text(s string) string {
 		}
 		return k.addr(a).String()
 	})
+	return k.replaceNames(s)
+}
+
+func (k *mask) replaceNames(s string) string {
 	for _, name := range k.names() {
 		if strings.Contains(s, name) {
 			s = strings.ReplaceAll(s, name, k.hosts[name])

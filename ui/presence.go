@@ -15,7 +15,8 @@ func presenceKeys() []binding {
 		{"mask", []string{"M"}, group, "", "mask internal addresses and hosts, on the screen and in copies; again shows them", nil, (*Model).toggleMask},
 		{"problems", []string{"!"}, group, "", "what is wrong now, and what was in this session", nil, func(m *Model) tea.Cmd { return m.openOverlay(overlayProblems) }},
 		{"calls", []string{"ctrl+l"}, group, "", "the calls that changed an ACL, as AWS CLI commands", nil, func(m *Model) tea.Cmd { return m.openOverlay(overlayCalls) }},
-		{"suspend", []string{"ctrl+z"}, group, "", "suspend the program: nothing is watched until it goes on", nil, (*Model).suspend},
+		{"suspend", []string{"ctrl+z"}, group, "", "suspend the program: nothing is watched until it goes on",
+			only(func(m *Model) bool { return m.cfg.Suspend }, "there is no shell here to come back from"), (*Model).suspend},
 	}
 }
 

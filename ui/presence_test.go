@@ -402,7 +402,13 @@ func TestMouse(t *testing.T) {
 }
 
 func TestSuspend(t *testing.T) {
-	s := newScreen(t, 120, 40)
+	alone := newScreen(t, 120, 40)
+	alone.show(full())
+	if _, cmd := alone.m.Update(tea.KeyPressMsg{Code: 'z', Mod: tea.ModCtrl}); cmd != nil {
+		t.Error("suspended without a shell to come back from")
+	}
+	alone.expect("there is no shell here to come back from")
+	s := newScreen(t, 120, 40, func(c *Config) { c.Suspend = true })
 	snap := full()
 	snap.ACLs[0].InFlight = 1
 	s.show(snap)

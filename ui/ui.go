@@ -49,6 +49,7 @@ type Config struct {
 	// that the header marks; Profiles are the AWS profiles in use.
 	Production, Profiles []string
 	Notify               Notify
+	Suspend              bool   // there is a shell that wakes us after ctrl+z
 	Mouse                string // wheel: the mouse wheel scrolls; else the mouse is the terminal's
 	// Keys are the operator's own keys for actions, which win over the default ones.
 	Keys map[string][]string
