@@ -129,7 +129,9 @@ func (m *Model) passing(t tab, q query) []int32 {
 	out := make([]int32, 0, n)
 	if q.empty() {
 		for i := range n {
-			out = append(out, int32(i))
+			if !m.putOff(t, i) {
+				out = append(out, int32(i))
+			}
 		}
 		return out
 	}
@@ -138,6 +140,7 @@ func (m *Model) passing(t tab, q query) []int32 {
 		known = m.factsOf()
 	}
 	s := &rowSubject{m: m}
+	later := q.asksFor("snoozed")
 	var words []string
 	if known != nil {
 		words = m.alertWords()
@@ -148,7 +151,7 @@ func (m *Model) passing(t tab, q query) []int32 {
 		} else {
 			s.set(m.at(t, i), "", "")
 		}
-		if q.match(s) {
+		if q.match(s) && (later || !m.putOff(t, i)) {
 			out = append(out, int32(i))
 		}
 	}
@@ -157,7 +160,7 @@ func (m *Model) passing(t tab, q query) []int32 {
 
 // counted says how many rows of a list pass a filter.
 func (m *Model) counted(t tab, q query) int {
-	if q.empty() {
+	if q.empty() && t != tabProposals {
 		return m.count(t)
 	}
 	return len(m.passing(t, q))

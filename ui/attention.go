@@ -130,6 +130,9 @@ func (a *attention) look(s *engine.Snapshot, now time.Time) {
 	var n news
 	found := make(map[blocklist.ID]bool, len(s.Proposals))
 	for _, p := range s.Proposals {
+		if p.Snoozed(now) {
+			continue // it is news again when its time has come
+		}
 		found[p.ID] = true
 		if !a.proposals[p.ID] {
 			n.pending++
@@ -236,13 +239,14 @@ func (m *Model) ring() tea.Cmd {
 func (m *Model) programStatus() *tea.ProgramStatus {
 	st := &tea.ProgramStatus{State: tea.ProgramStateIdle, App: "selfprotect"}
 	s := m.live
+	waiting, _ := m.queue(s)
 	switch {
 	case m.leaving || s == nil:
 	case m.ended:
 		st.State, st.Message = tea.ProgramStateError, "the engine has stopped"
-	case len(s.Proposals) > 0 && !s.ReadOnly:
+	case waiting > 0 && !s.ReadOnly:
 		st.State, st.Kind = tea.ProgramStateBlocked, tea.ProgramStatusKindPermission
-		st.Message = plural(len(s.Proposals), "proposal waits", "proposals wait")
+		st.Message = plural(waiting, "proposal waits", "proposals wait")
 	case len(s.Problems) > 0 && s.Problems[0].Severity == engine.Fault:
 		st.State, st.Message = tea.ProgramStateError, plural(len(s.Problems), "problem", "problems")
 	case len(m.deciding) > 0 || inFlight(s) > 0:

@@ -1,14 +1,10 @@
 package ui
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-
-	"selfprotect/blocklist"
 )
 
 // job is a decision about several blocks, one after the other. It stands on a
@@ -16,7 +12,6 @@ import (
 type job struct {
 	a      action
 	reason string
-	until  time.Time // snooze
 	items  []item
 	left   []leftOut
 	next   int
@@ -65,16 +60,8 @@ func (m *Model) stepJob(j *job) tea.Cmd {
 		return nil
 	}
 	i, t := j.next, j.items[j.next].t
-	c, d := m.cfg.Console, j.decision(m.cfg.Actor, t)
-	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), decideTimeout)
-		defer cancel()
-		return jobMsg{j, i, c.Decide(ctx, t.block, d)}
-	}
-}
-
-func (j *job) decision(actor string, t target) blocklist.Decision {
-	return blocklist.Decision{Verb: j.a.verb, Actor: actor, Reason: j.reason, Effect: cmp.Or(t.seal, t.digest)}
+	c, actor := m.cfg.Console, m.cfg.Actor
+	return func() tea.Msg { return jobMsg{j, i, j.a.carryOut(c, t, actor, j.reason)} }
 }
 
 // jobDone takes the result of one item and goes on with the next.

@@ -112,9 +112,13 @@ func (m *Model) blockCard(b *blocklist.Block) (head, mid, foot []seg) {
 		}
 		return head, mid, []seg{{st.p, "  " + st.glyph + " " + st.word}, {m.th.dim, left + "  by " + clean(b.DecidedBy)}}
 	}
-	word, wait := "pending", "  for "+age(m.now, b.ProposedAt)
+	_, st := m.pendingState(b)
+	wait := "  for " + age(m.now, b.ProposedAt)
+	if m.snoozed(b) {
+		wait = "  until " + m.until(b.SnoozedUntil)
+	}
 	if p := m.ix.proposals[b.ID]; p != nil {
 		wait += fmt.Sprintf(", weight %d", p.Score.Total())
 	}
-	return head, mid, []seg{{m.th.warn, "  " + m.gl.pending + " " + word}, {m.th.dim, wait + ", " + clean(firstOf(b.Reasons))}}
+	return head, mid, []seg{{st.p, "  " + st.glyph + " " + st.word}, {m.th.dim, wait + ", " + clean(firstOf(b.Reasons))}}
 }

@@ -118,7 +118,7 @@ func wrap(s string, w int) []string {
 	at := ""
 	for i, word := range strings.Split(s, " ") {
 		if i > 0 {
-			if n := width(at); n > 0 && n+1+width(word) <= w {
+			if width(at)+1+width(word) <= w {
 				at += " " + word
 				continue
 			}

@@ -37,6 +37,8 @@ func (m *Model) draw() string {
 		lines = append(lines, m.pageOf("What was done", "j/k: scroll  U: take all of it back  any other key: back", m.jobLines())...)
 	case m.snap == nil:
 		lines = append(lines, m.loading()...)
+	case m.overlay == overlayAllowed:
+		lines = append(lines, m.pageOf("Never blocked, says a person", "d or enter: may be blocked again  esc: back", m.allowedPage())...)
 	case m.overlay == overlayRecent:
 		lines = append(lines, m.pageOf("What was decided lately", "U or enter: take it back  esc: back", m.recentPage())...)
 	case m.overlay == overlayRow:
@@ -156,7 +158,7 @@ func (m *Model) windowTitle() string {
 	}
 	badge, _ := m.modeBadge()
 	title := "selfprotect " + strings.TrimSpace(badge)
-	if n := len(m.snap.Proposals); n > 0 {
+	if n, _ := m.queue(m.snap); n > 0 {
 		title = fmt.Sprintf("selfprotect (%d) %s", n, strings.TrimSpace(badge))
 	}
 	return title

@@ -230,7 +230,7 @@ func view(number int, deny bool, p string, owner engine.Owner) engine.EntryView 
 
 // full is a snapshot with something of everything.
 func full() *engine.Snapshot {
-	s := &engine.Snapshot{Version: 1, At: t0, Base: policy.Review, Ceiling: policy.Auto,
+	s := &engine.Snapshot{Version: 1, At: t0, Base: policy.Review, Ceiling: policy.Auto, Guarded: true,
 		Sources: []engine.SourceStatus{{Name: "threatstack", LastOK: t0.Add(-3 * time.Second), NextPoll: t0.Add(7 * time.Second), Watches: []engine.WatchView{{RuleID: "rule-1", Name: "Outbound to WAN", Mode: policy.Review}}}}}
 	acl := &engine.ACLView{ID: demoACL, Name: "web", Account: "123456789012", Region: "us-east-1", ReadAt: t0.Add(-2 * time.Second),
 		Budgets: []firewall.Budget{{Direction: firewall.Egress, Family: firewall.IPv4, Quota: 20, Foreign: 3, Ours: 3, Slots: 17, Free: 14}, {Direction: firewall.Egress, Family: firewall.IPv6, Quota: 20, Foreign: 2, Ours: 0, Slots: 18, Free: 18},

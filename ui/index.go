@@ -77,8 +77,8 @@ func (m *Model) alertState(a *engine.AlertRow) state {
 
 // sightingState says what became of one address of an alert.
 func (m *Model) sightingState(s blocklist.Sighting) (rank int, st state) {
-	if m.ix.proposals[s.Block] != nil {
-		return 0, state{"pending", m.gl.pending, m.th.warn}
+	if p := m.ix.proposals[s.Block]; p != nil {
+		return m.pendingState(&p.Block)
 	}
 	if b := m.ix.blocks[s.Block]; b != nil && s.Block != "" {
 		return 1, m.blockState(b)

@@ -164,13 +164,18 @@ func (m *Model) jump() tea.Cmd {
 	rows := m.linkedRows()
 	tabs := []tab{m.tab, tabBlocks, tabProposals}
 	for _, t := range tabs {
+		if m.stale[t] {
+			m.refillOne(t)
+		}
 		l := &m.lists[t]
 		i := slices.IndexFunc(l.ids, func(id string) bool { return t != tabLog && rows[id] })
 		if i < 0 {
 			continue
 		}
-		m.tab, m.pane = t, paneList
-		l.follow = false
+		if t != m.tab {
+			m.open(t)
+		}
+		m.pane, l.follow = paneList, false
 		l.to(i)
 		m.scroll[paneDetail] = 0
 		return nil

@@ -148,3 +148,17 @@ func TestMenu(t *testing.T) {
 		t.Errorf("asked for %q", s.asked())
 	}
 }
+
+// TestPreviewNamesWhatIsShadowed: an approval says which entries it stands before,
+// and that the guard is not known.
+func TestPreviewNamesWhatIsShadowed(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	snap := full()
+	snap.Guarded = false
+	snap.Proposals[0] = proposal("198.51.100.0/24")
+	s.show(snap)
+	s.press("2")
+	s.expect("stands before entry 50, deny 198.51.100.250/32 (foreign), which then has no effect", "was not looked up yet", "256 addresses")
+	s.press("down")
+	s.expectNot("stands before")
+}

@@ -1,8 +1,6 @@
 package ui
 
 import (
-	"cmp"
-	"context"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -35,7 +33,7 @@ const (
 const (
 	// settleTime is how long a row must have been highlighted before a decision
 	// counts, when it came under the cursor by itself.
-	settleTime = 300 * time.Millisecond
+	settleTime = 500 * time.Millisecond
 	// toastTime is how long a result stays on the last line.
 	toastTime = 8 * time.Second
 	// decideTimeout bounds one decision.
@@ -64,6 +62,7 @@ type Model struct {
 	aclAt   string // the line of it under the cursor
 	aclIdx  int
 	linked  map[string]bool // rows that belong to that line
+	allowAt string          // the prefix under the cursor of what is never blocked
 	deedAt  string          // the decision under the cursor of the recent ones
 	pageRow string          // the row that has a page
 	scroll  [paneCount]int
@@ -143,6 +142,7 @@ const (
 	overlayProblems
 	overlayJob
 	overlayRow
+	overlayAllowed
 	overlayRecent
 	overlayCalls
 	overlayCopied
@@ -345,11 +345,9 @@ func (m *Model) decide(t target, a action, reason string) tea.Cmd {
 	}
 	m.deciding[t.block] = true
 	m.say(a.done+" "+t.cidr+m.gl.dots, false)
-	c, d := m.cfg.Console, blocklist.Decision{Verb: a.verb, Actor: m.cfg.Actor, Reason: reason, Effect: cmp.Or(t.seal, t.digest)}
+	c, actor := m.cfg.Console, m.cfg.Actor
 	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), decideTimeout)
-		defer cancel()
-		return decidedMsg{id: t.block, text: a.done + " " + t.cidr, err: c.Decide(ctx, t.block, d)}
+		return decidedMsg{id: t.block, text: a.done + " " + t.cidr, err: a.carryOut(c, t, actor, reason)}
 	}
 }
 

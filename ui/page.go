@@ -43,7 +43,7 @@ func (m *Model) pageKey(name string) tea.Cmd {
 	case "G", "end":
 		*at = 1 << 20
 	case "esc", "enter", "q":
-		m.overlay, *at = overlayNone, 0
+		m.closePage()
 	default:
 		if b := m.keys.byKey[name]; b != nil && b.group == "decide" {
 			return m.run(b, name)

@@ -27,6 +27,8 @@ func (m *Model) overlayKey(k tea.KeyPressMsg) tea.Cmd {
 			return m.pageKey(name)
 		case overlayRecent:
 			return m.recentKey(name)
+		case overlayAllowed:
+			return m.allowedKey(name)
 		case overlayJob:
 			if b := m.keys.byKey[name]; b != nil && b.action == "undo" {
 				return m.undoJob()

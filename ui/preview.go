@@ -25,12 +25,57 @@ func (m *Model) effect(w int, p *engine.Proposal) []string {
 	}
 	out = append(out, m.indented(w, m.th.plain, m.lasts(p))...)
 	out = append(out, m.indented(w, m.th.dim, askedBy(p)+repeated(p.Repeat))...)
+	if m.snoozed(&p.Block) {
+		out = append(out, m.indented(w, m.th.warn, m.snoozedNote(&p.Block))...)
+	}
+	out = append(out, m.elsewhere(w, p)...)
 	if why := m.notNow(p); why != "" {
 		for _, l := range wrap("not now: "+why, max(w-2, 1)) {
 			out = append(out, line(w, seg{m.th.bad, " " + l}))
 		}
 	}
 	return append(out, line(w, seg{m.th.rule, " " + strings.Repeat(m.gl.rule, max(w-2, 0))}))
+}
+
+// elsewhere says what else in the network ACLs an approval touches: entries with
+// higher numbers that have no effect any more. What is guarded cannot be part of it.
+func (m *Model) elsewhere(w int, p *engine.Proposal) []string {
+	var out []string
+	for _, s := range p.Steps {
+		if s.Op == 0 {
+			continue
+		}
+		for _, a := range m.snap.ACLs {
+			if a.ID == s.ACL {
+				out = append(out, m.shadowed(w, a, s)...)
+			}
+		}
+	}
+	if !m.snap.Guarded {
+		out = append(out, m.indented(w, m.th.warn, "what must never be blocked was not looked up yet: nothing is written before")...)
+	}
+	return out
+}
+
+// shadowed names the entries that a new deny stands before, whole.
+func (m *Model) shadowed(w int, a *engine.ACLView, s engine.Step) []string {
+	entry := s.Prefix
+	if s.Entry.IsValid() {
+		entry = s.Entry
+	}
+	var out []string
+	for _, e := range a.Entries {
+		inside := e.Prefix.IsValid() && entry.Bits() <= e.Prefix.Bits() && entry.Contains(e.Prefix.Addr())
+		if e.Direction != s.Direction || e.Number <= s.Number || e.Owner == engine.SystemOwn || !inside {
+			continue
+		}
+		word := "allow"
+		if e.Deny {
+			word = "deny"
+		}
+		out = append(out, m.indented(w, m.th.bold, fmt.Sprintf("stands before entry %d, %s %s (%s), which then has no effect", e.Number, word, e.Prefix, e.Owner))...)
+	}
+	return out
 }
 
 // indented gives a text on lines of its own below a step.

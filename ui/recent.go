@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -23,9 +24,10 @@ type deed struct {
 	what  string // approved, denied …
 	text  string
 	block blocklist.ID
+	last  bool // no later one is about its block
 }
 
-// decided are the events of the log that are decisions.
+// isDecision says whether an event of the log is a decision.
 func isDecision(event string) bool {
 	switch event {
 	case "approved", "denied", "revoked", "undone", "pinned", "unpinned", "restored", "snoozed", "woken", "allowed", "disallowed", "overridden", "enforced", "adopted", "mode":
@@ -34,9 +36,17 @@ func isDecision(event string) bool {
 	return false
 }
 
-// deeds are the last decisions of this console and of others, newest first. What
-// the log does not reach back to is told by the blocks.
+// deeds are the last decisions of this console and of others, newest first, that
+// the page is searched for.
 func (m *Model) deeds() []deed {
+	all := m.allDeeds()
+	all = all[:min(len(all), recentShown)]
+	return slices.DeleteFunc(all, func(d deed) bool { return !m.searched(d.what + " " + d.actor + " " + d.text) })
+}
+
+// allDeeds are all decisions that are known. What the log does not reach back to
+// is told by the blocks.
+func (m *Model) allDeeds() []deed {
 	var out []deed
 	seen := map[string]bool{}
 	add := func(d deed) {
@@ -58,7 +68,17 @@ func (m *Model) deeds() []deed {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b deed) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.key, b.key)) })
-	return out[:min(len(out), recentShown)]
+	told := map[blocklist.ID]bool{}
+	for i := range out {
+		out[i].last = out[i].block != "" && !told[out[i].block]
+		told[out[i].block] = true
+	}
+	return out
+}
+
+// searched says whether a text has what a page is searched for.
+func (m *Model) searched(text string) bool {
+	return m.search.text == "" || strings.Contains(lower(text), lower(m.search.text))
 }
 
 // openRecent shows the last decisions, from where they can be taken back.
@@ -107,17 +127,8 @@ func (m *Model) deedIndex(list []deed) int {
 // undoable gives the target of a decision that is the last about its block and can
 // be taken back.
 func (m *Model) undoable(d deed) *target {
-	t := m.ix.target(d.block)
-	if t == nil || !t.decided {
-		return nil
-	}
-	for _, x := range m.deeds() {
-		if x.block == d.block {
-			if x.key == d.key {
-				return t
-			}
-			return nil // a later one
-		}
+	if t := m.ix.target(d.block); d.last && t != nil && t.decided {
+		return t
 	}
 	return nil
 }
@@ -176,7 +187,7 @@ func (m *Model) recentKey(name string) tea.Cmd {
 	case "G", "end":
 		move(len(list))
 	case "esc", "q", "z":
-		m.overlay, m.scroll[paneList] = overlayNone, 0
+		m.closePage()
 	default:
 		if b := m.keys.byKey[name]; name == "enter" || b != nil && b.action == "undo" {
 			return m.undo()

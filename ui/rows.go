@@ -46,6 +46,9 @@ func (m *Model) emptyText() string {
 		}
 		return "no alert of a watched rule yet"
 	case tabProposals:
+		if _, later := m.queue(m.snap); later > 0 {
+			return fmt.Sprintf("no proposal waits for a decision now; %d snoozed: /state:snoozed shows them", later)
+		}
 		return "no proposal waits for a decision"
 	case tabBlocks:
 		return "nothing is blocked"
@@ -64,7 +67,8 @@ type tabTitle struct {
 
 func (m *Model) tabTitles() []tabTitle {
 	names := [tabCount]string{"Alerts", "Proposals", "Blocks", "Log"}
-	counts := [tabCount]int{len(m.snap.Alerts), len(m.snap.Proposals), len(m.snap.Blocks), -1}
+	waiting, _ := m.queue(m.snap)
+	counts := [tabCount]int{len(m.snap.Alerts), waiting, len(m.snap.Blocks), -1}
 	var out []tabTitle
 	for t := range tabCount {
 		out = append(out, tabTitle{fmt.Sprint(int(t) + 1), names[t], counts[t], t == m.tab && m.view == 0, t == tabProposals && counts[t] > 0})
@@ -99,7 +103,7 @@ func (m *Model) tabs(w int) string {
 			break
 		}
 	}
-	right = append(m.markCount(), right...)
+	right = append(append(m.markCount(), m.laterCount()...), right...)
 	if n := w - segWidth(segs) - segWidth(right); n > 0 {
 		segs = append(segs, seg{m.th.rule, strings.Repeat(m.gl.rule, n)})
 	}

@@ -33,7 +33,7 @@ func (m *Model) stateWordOf(r *record) string {
 	case r.alert != nil:
 		return m.alertState(r.alert).word
 	case r.proposal != nil:
-		return "pending"
+		return m.pendingWord(&r.proposal.Block)
 	case r.block != nil:
 		word := m.blockState(r.block).word + " " + string(r.block.State)
 		if r.block.Pinned {

@@ -195,6 +195,11 @@ func (m *Model) choose(a action) (choice, bool) {
 		m.say("another row has just come under the cursor, look again", true)
 		return c, false
 	}
+	if a.loose && len(ts) == 0 && !c.marked && d.tab == m.tab { // its addresses, if no block is behind the row
+		for _, p := range m.addressesOf(d.row) {
+			ts = append(ts, addressTarget(p))
+		}
+	}
 	c.ok, c.left = m.sort(a, ts)
 	c.left = append(c.left, hidden...)
 	if len(c.ok) > 0 {
@@ -217,7 +222,7 @@ func (m *Model) choose(a action) (choice, bool) {
 func (m *Model) sort(a action, ts []target) (ok []target, left []leftOut) {
 	for _, t := range ts {
 		why := a.whyNot(m, t)
-		if m.changed(t) {
+		if !a.loose && m.changed(t) {
 			why = rowChanged
 		}
 		if why == "" && m.deciding[t.block] {

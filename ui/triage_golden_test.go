@@ -3,9 +3,11 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
+	"selfprotect/blocklist"
 	"selfprotect/engine"
 )
 
@@ -40,6 +42,19 @@ func TestGoldenTriage(t *testing.T) {
 			next.Log = append(next.Log, engine.LogLine{ID: 5, At: t0.Add(2 * time.Second), Event: "undone", Text: "the last decision about 203.0.113.1/32 is taken back by alice@soc: it is proposed again", Actor: "alice@soc", Reason: "taken back in the console", Block: lately().Blocks[0].ID})
 			s.show(next)
 			s.press("g")
+		},
+		"snooze": func(s *screen) { s.show(full()); s.press("2", "s") },
+		"snoozed": func(s *screen) {
+			s.show(napping())
+			s.press("2", "/", "s", "t", "a", "t", "e", ":", "s", "n", "o", "o", "z", "e", "d", "enter")
+		},
+		"allow": func(s *screen) { s.show(full()); s.press("3", "A") },
+		"allowed": func(s *screen) {
+			f := full()
+			f.Allowances = []blocklist.Allowance{{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Actor: "bob@soc", Reason: "partner", At: t0.Add(-time.Hour)},
+				{Prefix: netip.MustParsePrefix("198.51.100.0/28"), Actor: "carol@soc", Reason: "scan of ours, ticket 4711", At: t0, Expires: t0.Add(5 * time.Hour)}}
+			s.show(f)
+			s.press("N", "down")
 		},
 		"menu":  func(s *screen) { s.show(serving()); s.press("3", ".", "down") },
 		"page":  func(s *screen) { s.show(serving()); s.press("enter") },

@@ -1,12 +1,16 @@
 package ui
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"selfprotect/blocklist"
+	"selfprotect/engine"
 )
 
 func decideKeys() []binding {
@@ -15,10 +19,14 @@ func decideKeys() []binding {
 	return []binding{
 		{"approve", []string{"a"}, group, "approve", "approve the highlighted proposal: it is blocked as shown", on(approving()), (*Model).approve},
 		{"deny", []string{"d"}, group, "deny", "deny the highlighted proposal; asks why when an alert of high severity is behind it", on(denying()), (*Model).deny},
+		{"snooze", []string{"s"}, group, "snooze", "put the highlighted proposal off for an hour, eight hours or a day", on(snoozing(time.Time{})), (*Model).snooze},
+		{"wake", []string{"w"}, group, "wake", "ask a proposal again that was put off", on(waking()), (*Model).wakeUp},
 		{"unblock", []string{"u"}, group, "unblock", "unblock the highlighted block; asks why", on(unblocking()), (*Model).revoke},
 		{"restore", []string{"r"}, group, "restore", "write back an entry that somebody removed (asks first)", on(restoring()), (*Model).restore},
 		{"pin", []string{"P"}, group, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire", (*Model).whyPin, (*Model).pin},
 		{"undo", []string{"U"}, group, "undo", "take back the last decision about the highlighted row (shows the effect, asks first)", on(undoing()), (*Model).undo},
+		{"allow", []string{"A"}, group, "", "never block the address of the highlighted row; asks for how long and why", on(allowing(time.Time{})), (*Model).allow},
+		{"allowed", []string{"N"}, group, "", "what is never blocked by the word of a person", nil, (*Model).openAllowed},
 		{"recent", []string{"z"}, group, "", "what was decided lately, here and elsewhere, and take it back from there", nil, (*Model).openRecent},
 		{"menu", []string{"."}, group, "", "what can be decided about the highlighted row, and why the rest cannot", nil, (*Model).openMenu},
 		{"mode", []string{"m"}, group, "mode", "change the mode; auto needs the typed word", nil, (*Model).openMode},
@@ -31,6 +39,22 @@ type action struct {
 	name, done string // approve, approved
 	// whyNot says why it cannot be done to a target; empty when it can.
 	whyNot func(*Model, target) string
+	until  time.Time // snooze, allow
+	// exec carries it out; nil is by Decide. A loose one is about an address, whatever
+	// became of its block.
+	exec  func(context.Context, engine.Console, target, blocklist.Decision) error
+	loose bool
+}
+
+// carryOut does it to one target, for whoever decides.
+func (a action) carryOut(c engine.Console, t target, actor, reason string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), decideTimeout)
+	defer cancel()
+	d := blocklist.Decision{Verb: a.verb, Actor: actor, Reason: reason, Effect: cmp.Or(t.seal, t.digest), Until: a.until}
+	if a.exec != nil {
+		return a.exec(ctx, c, t, d)
+	}
+	return c.Decide(ctx, t.block, d)
 }
 
 func needs(state blocklist.State, otherwise string) func(*Model, target) string {
@@ -55,7 +79,7 @@ func stateWord(s blocklist.State) string {
 
 func approving() action {
 	pending := needs(blocklist.Pending, "nothing to approve on this row")
-	return action{blocklist.Approve, "approve", "approved", func(m *Model, t target) string {
+	return action{verb: blocklist.Approve, name: "approve", done: "approved", whyNot: func(m *Model, t target) string {
 		if why := pending(m, t); why != "" {
 			return why
 		}
@@ -67,16 +91,16 @@ func approving() action {
 }
 
 func denying() action {
-	return action{blocklist.Deny, "deny", "denied", needs(blocklist.Pending, "nothing to deny on this row")}
+	return action{verb: blocklist.Deny, name: "deny", done: "denied", whyNot: needs(blocklist.Pending, "nothing to deny on this row")}
 }
 
 func unblocking() action {
-	return action{blocklist.Revoke, "unblock", "unblocked", needs(blocklist.Active, "nothing to unblock on this row")}
+	return action{verb: blocklist.Revoke, name: "unblock", done: "unblocked", whyNot: needs(blocklist.Active, "nothing to unblock on this row")}
 }
 
 func restoring() action {
 	active := needs(blocklist.Active, "nothing to restore on this row")
-	return action{blocklist.Restore, "restore", "restored", func(m *Model, t target) string {
+	return action{verb: blocklist.Restore, name: "restore", done: "restored", whyNot: func(m *Model, t target) string {
 		why := active(m, t)
 		if why == "" && !m.liveIndex().drifted[t.block] {
 			why = "nothing to restore on this row: nobody removed its entry"
@@ -91,7 +115,7 @@ func pinning(verb blocklist.Verb) action {
 	if verb == blocklist.Unpin {
 		name, done = "unpin", "unpinned"
 	}
-	return action{verb, name, done, func(m *Model, t target) string {
+	return action{verb: verb, name: name, done: done, whyNot: func(m *Model, t target) string {
 		switch why := active(m, t); {
 		case why != "":
 			return why
@@ -105,7 +129,7 @@ func pinning(verb blocklist.Verb) action {
 }
 
 func undoing() action {
-	return action{blocklist.Undo, "undo", "taken back", func(m *Model, t target) string {
+	return action{verb: blocklist.Undo, name: "undo", done: "taken back", whyNot: func(m *Model, t target) string {
 		switch {
 		case m.live != nil && m.live.ReadOnly:
 			return "this console is read-only"
@@ -123,6 +147,9 @@ func (m *Model) why(a action) string {
 		return ""
 	}
 	why := "nothing to " + a.name + " on this row"
+	if a.loose && len(m.drawn.targets) == 0 && len(m.addressesOf(m.drawn.row)) > 0 && !m.live.ReadOnly {
+		return ""
+	}
 	for i, t := range m.drawn.targets {
 		switch w := a.whyNot(m, t); {
 		case w == "":
