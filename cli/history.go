@@ -290,6 +290,11 @@ func (t *teller) line(seq uint64, e blocklist.Event) (historyLine, bool) {
 		}
 	case blocklist.Observed, blocklist.Sighted, blocklist.Marked, blocklist.GuardSized:
 		return l, false
+	case blocklist.Dismissed:
+		if e.Alert != nil {
+			l.Reason = "alert " + clean(e.Alert.ID)
+		}
+		return l, !t.o.about.IsValid()
 	case blocklist.ModeSet:
 		l.Mode = e.Mode.String()
 		return l, !t.o.about.IsValid()

@@ -81,7 +81,9 @@ func eventOf(s *engine.Snapshot, l engine.LogLine) string {
 			return Stopped
 		}
 	case "drift":
-		if l.Severity != engine.Info {
+		// Entries of others among our numbers are told anew by every start; they are in
+		// no record.
+		if l.Severity != engine.Info && l.Seq != 0 {
 			return Drift
 		}
 	}

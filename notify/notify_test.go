@@ -81,7 +81,7 @@ const block = blocklist.ID("outbound:203.0.113.9/32@acl-0123456789abcdef0")
 // told gives a notifier one line after another.
 func told(n *Notifier, s *engine.Snapshot, lines ...engine.LogLine) {
 	for _, l := range lines {
-		l.ID, l.At = s.LastLine()+1, time.Now()
+		l.ID, l.Seq, l.At = s.LastLine()+1, 1, time.Now()
 		next := *s
 		next.Log = append(s.Log[:len(s.Log):len(s.Log)], l)
 		*s = next
