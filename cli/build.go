@@ -124,7 +124,7 @@ func newFirewall(ctx context.Context, cfg *config.Config, readOnly bool) (*nacl.
 
 func engineConfig(cfg *config.Config, p *parts, pol *policy.Policy, o *options) engine.Config {
 	c := engine.Config{
-		Source: p.source, SourceName: "threatstack", Health: p.health, Firewall: p.metrics.Firewall(p.aws), Journal: p.journal, Checkpoints: p.journal,
+		Source: p.source, SourceName: "threatstack", Health: p.health, Firewall: p.firewall(), Journal: p.journal, Checkpoints: p.journal,
 		Policy: pol, Guarded: p.guards.guarded, Checks: p.checksFor(o), Access: p.access, Dismiss: cfg.ThreatStack.Dismiss, ReadOnly: o.readOnly, NoPoll: o.noPoll,
 		PollInterval: cmp.Or(o.pollInterval, cfg.ThreatStack.PollInterval), ReadInterval: cmp.Or(o.readInterval, cfg.Limits.ReadInterval),
 		Settle: cfg.Limits.Settle, RequestExpiry: cfg.Limits.RequestExpiry, MaxTTL: cfg.Limits.MaxTTL,
@@ -138,6 +138,14 @@ func engineConfig(cfg *config.Config, p *parts, pol *policy.Policy, o *options) 
 		c.ACLs = append(c.ACLs, engine.ACLConfig{ID: a.ID, Name: a.Name, Low: a.Numbers.Low, High: a.Numbers.High, Quota: a.Quota, Reserve: a.Reserve})
 	}
 	return c
+}
+
+// firewall counts what is asked of AWS, in a run that somebody follows.
+func (p *parts) firewall() engine.Firewall {
+	if p.followers == nil {
+		return p.aws
+	}
+	return p.metrics.Firewall(p.aws)
 }
 
 // checksFor gives the checks of a console; a run without one has made them before.
