@@ -84,6 +84,24 @@ func TestMissingReadsAreWarnings(t *testing.T) {
 	}
 }
 
+// TestLostReadIsNotAskedInAnotherWay: a connection that breaks says nothing of what
+// the endpoint can do.
+func TestLostReadIsNotAskedInAnotherWay(t *testing.T) {
+	for name, f := range map[string]sim.EC2Faults{"lost": {Lost: sim.Chance{Next: 1}}, "reset": {Reset: sim.Chance{Next: 1}}, "failed": {Internal: sim.Chance{Next: 1}}} {
+		s := server()
+		isolate(t)
+		t.Setenv("AWS_MAX_ATTEMPTS", "1")
+		b, err := Open(context.Background(), Config{Targets: []Target{{ACL: aclID}}, HTTP: &http.Client{Transport: sim.Transport(s)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.SetFaults(f)
+		if _, err := b.Read(context.Background()); err == nil || s.Calls().ByAction["DescribeNetworkAcls"] != 1 || b.groups[0].byID {
+			t.Errorf("%s: %v after %v", name, err, s.Calls().ByAction)
+		}
+	}
+}
+
 func TestUnknownACLIsNamed(t *testing.T) {
 	b := backend(t, server(), func(c *Config) { c.Targets = append(c.Targets, Target{ACL: "acl-0aaaaaaaaaaaaaaa0"}) })
 	acls, err := b.Read(context.Background())

@@ -99,7 +99,7 @@ func (b *Backend) describe(ctx context.Context, g *group, ids []string) ([]firew
 		found, err := b.pages(ctx, g, &ec2.DescribeNetworkAclsInput{
 			Filters: []types.Filter{{Name: aws.String("network-acl-id"), Values: ids}}, MaxResults: aws.Int32(200)}, ids)
 		var answer *smithyhttp.ResponseError
-		if err == nil || reachedService(err) || !errors.As(err, &answer) {
+		if err == nil || reachedService(err) || !errors.As(err, &answer) || answer.HTTPStatusCode() == 0 { // 0: no answer came
 			return found, err
 		}
 	}
