@@ -9,7 +9,6 @@ import (
 
 	"selfprotect/blocklist"
 	"selfprotect/firewall"
-	"selfprotect/firewall/firewalltest"
 	"selfprotect/journal/journaltest"
 )
 
@@ -69,11 +68,11 @@ func (l mortalLog) SaveCheckpoint(ctx context.Context, seq uint64, state []byte)
 }
 
 type mortalWall struct {
-	*firewalltest.Memory
+	Firewall
 	g    *gate
 	log  *journaltest.Memory
 	rand func() bool
-	t    interface{ Errorf(string, ...any) }
+	w    *simWorld
 }
 
 // Do also holds that the start of each write is in the journal before it.
@@ -83,10 +82,11 @@ func (w mortalWall) Do(ctx context.Context, acl string, c firewall.Change) error
 		return errDead
 	}
 	w.mustBeStarted(c)
+	w.w.mayDo(acl, c)
 	if last && w.rand() {
 		return errDead
 	}
-	err := w.Memory.Do(ctx, acl, c)
+	err := w.Firewall.Do(ctx, acl, c)
 	if last {
 		return errDead
 	}
@@ -98,17 +98,21 @@ func (w mortalWall) mustBeStarted(c firewall.Change) {
 		e, err := blocklist.Decode(r)
 		if err == nil && e.Kind == blocklist.Started {
 			if e.Write.Number != c.Number || e.Write.Prefix != c.Prefix || e.Write.Op != c.Op.Verb() {
-				w.t.Errorf("%s was sent; the last start in the journal is %+v", c, *e.Write)
+				w.w.Errorf("%s was sent; the last start in the journal is %+v", c, *e.Write)
 			}
+			if w.w.sent[e.WriteID] {
+				w.w.Errorf("%s was sent twice for one start, %s", c, e.WriteID)
+			}
+			w.w.sent[e.WriteID] = true
 			return
 		}
 	}
-	w.t.Errorf("%s was sent without a start in the journal", c)
+	w.w.Errorf("%s was sent without a start in the journal", c)
 }
 
 func (w mortalWall) Read(ctx context.Context) ([]firewall.ACL, error) {
 	if w.g.dead.Load() {
 		return nil, errDead
 	}
-	return w.Memory.Read(ctx)
+	return w.Firewall.Read(ctx)
 }

@@ -87,52 +87,68 @@ func (e *Engine) PlanBlock(ctx context.Context, r Request) (p *Proposal, err err
 // Propose implements Proposer.
 func (e *Engine) Propose(ctx context.Context, r Request) (id blocklist.ID, err error) {
 	err = e.ask(ctx, func(ctx context.Context) error {
-		return e.loop.record(ctx, func() ([]blocklist.Event, error) {
-			b, events, err := e.loop.askedFor(r, e.loop.now())
-			id = b.ID
-			return events, err
-		})
+		id, err = e.loop.proposeFor(ctx, r)
+		return err
+	})
+	return id, err
+}
+
+func (l *loop) proposeFor(ctx context.Context, r Request) (id blocklist.ID, err error) {
+	err = l.record(ctx, func() ([]blocklist.Event, error) {
+		b, events, err := l.askedFor(r, l.now())
+		id = b.ID
+		return events, err
 	})
 	return id, err
 }
 
 // Allow implements Allower.
 func (e *Engine) Allow(ctx context.Context, a blocklist.Allowance) error {
-	return e.ask(ctx, func(ctx context.Context) error {
-		return e.loop.record(ctx, func() ([]blocklist.Event, error) {
-			if err := named(a.Actor); err != nil {
-				return nil, err
-			}
-			return e.loop.list.Allow(e.loop.now(), a)
-		})
+	return e.ask(ctx, func(ctx context.Context) error { return e.loop.allow(ctx, a) })
+}
+
+func (l *loop) allow(ctx context.Context, a blocklist.Allowance) error {
+	return l.record(ctx, func() ([]blocklist.Event, error) {
+		if err := named(a.Actor); err != nil {
+			return nil, err
+		}
+		return l.list.Allow(l.now(), a)
 	})
 }
 
 // Disallow implements Allower.
 func (e *Engine) Disallow(ctx context.Context, p netip.Prefix, actor, reason string) error {
-	return e.ask(ctx, func(ctx context.Context) error {
-		return e.loop.record(ctx, func() ([]blocklist.Event, error) {
-			if err := named(actor); err != nil {
-				return nil, err
-			}
-			return e.loop.list.Disallow(e.loop.now(), p, actor, reason)
-		})
+	return e.ask(ctx, func(ctx context.Context) error { return e.loop.disallow(ctx, p, actor, reason) })
+}
+
+func (l *loop) disallow(ctx context.Context, p netip.Prefix, actor, reason string) error {
+	return l.record(ctx, func() ([]blocklist.Event, error) {
+		if err := named(actor); err != nil {
+			return nil, err
+		}
+		return l.list.Disallow(l.now(), p, actor, reason)
 	})
 }
 
 // Adopt implements Adopter.
 func (e *Engine) Adopt(ctx context.Context, a Adoption) (id blocklist.ID, err error) {
 	err = e.ask(ctx, func(ctx context.Context) error {
-		return e.loop.record(ctx, func() ([]blocklist.Event, error) {
-			t := e.loop.now()
-			if err := e.loop.mayAdopt(a, t); err != nil {
-				return nil, err
-			}
-			var events []blocklist.Event
-			w := blocklist.Write{ACL: a.ACL, Op: "adopt", Direction: toAlert(a.Direction), Number: a.Number, Prefix: a.Prefix}
-			id, events, err = e.loop.list.Adopt(t, w, a.TTL, handWeight, a.Actor, a.Reason)
-			return events, err
-		})
+		id, err = e.loop.adopt(ctx, a)
+		return err
+	})
+	return id, err
+}
+
+func (l *loop) adopt(ctx context.Context, a Adoption) (id blocklist.ID, err error) {
+	err = l.record(ctx, func() ([]blocklist.Event, error) {
+		t := l.now()
+		if err := l.mayAdopt(a, t); err != nil {
+			return nil, err
+		}
+		var events []blocklist.Event
+		w := blocklist.Write{ACL: a.ACL, Op: "adopt", Direction: toAlert(a.Direction), Number: a.Number, Prefix: a.Prefix}
+		id, events, err = l.list.Adopt(t, w, a.TTL, handWeight, a.Actor, a.Reason)
+		return events, err
 	})
 	return id, err
 }

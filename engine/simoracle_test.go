@@ -77,6 +77,18 @@ func (w *simWorld) look(e blocklist.Event) {
 		w.approved[e.Block] = simApproval{time.Now(), e.Expires.Sub(e.At) + min(0, w.ship.error())} // a clock that was behind dates the end too early
 	case blocklist.Pinned, blocklist.Unpinned, blocklist.Undid:
 		delete(w.approved, e.Block)
+	case blocklist.Adopted:
+		delete(w.approved, e.Block)
+		w.fw.HandOver(e.Write.ACL, toFirewall(e.Write.Direction), e.Write.Number)
+		if w.isGuarded(e.Write.Prefix) {
+			w.fail("%s of %s is adopted though it is guarded", e.Write.Prefix, e.Write.ACL)
+		}
+	case blocklist.Overridden:
+		if e.Actor == blocklist.EngineActor || e.Actor == blocklist.AutoActor || e.Reason == "" || e.Expires.Sub(e.At) > blocklist.LongestOverride {
+			w.fail("the guard is overridden for %s by %q until %s: %q", e.Prefix, e.Actor, e.Expires, e.Reason)
+		}
+	case blocklist.Enforced:
+		w.enforced[e.Prefix] = time.Now()
 	case blocklist.Expired:
 		a, known := w.approved[e.Block]
 		if b, _ := w.shadow.Block(e.Block); known && b.State == blocklist.Active && !b.Cover && time.Since(a.at) < a.ttl*9/10-2*time.Minute {
@@ -110,6 +122,12 @@ func (w *simWorld) lookAuto(e blocklist.Event, b blocklist.Block) {
 	if c := w.shadow.Ceiling(); c.Mode != 0 && c.Mode != policy.Auto {
 		w.fail("%s is blocked by auto mode, which %s has stopped: %s", e.Block, c.Actor, c.Reason)
 	}
+	if b.Snoozed(e.At) {
+		w.fail("%s is blocked by auto mode, though %s has put it off", e.Block, b.SnoozedBy)
+	}
+	if simYields.Overlaps(b.Prefix) {
+		w.fail("%s is blocked by auto mode, though only an override lets it pass", e.Block)
+	}
 	limit := cmp.Or(w.odds.limits.PerHour, 60)
 	for _, t := range b.Targets {
 		w.autos[t.ACL] = slices.DeleteFunc(append(w.autos[t.ACL], time.Now()), func(x time.Time) bool { return time.Since(x) > time.Hour-time.Minute })
@@ -128,7 +146,7 @@ func (w *simWorld) rest() {
 	w.windows = simWindows{awake: w.windows.awake}
 	w.ship.set(0, 1)
 	w.src.down = time.Time{}
-	w.fw.Quota = 0
+	w.fw.setQuota(0)
 	w.note("the faults stop")
 	if d := time.Until(w.windows.awake); d > 0 {
 		w.until(time.Now().Add(d))
@@ -275,6 +293,32 @@ func (w *simWorld) problems() (out []string) {
 	return out
 }
 
+// isGuarded says that what the keeper finds, what a person allows, or what can be
+// overridden and is not, forbids a prefix.
 func (w *simWorld) isGuarded(p netip.Prefix) bool {
-	return slices.ContainsFunc(w.grown, func(g policy.Guarded) bool { return g.Prefix.Overlaps(p) })
+	if slices.ContainsFunc(w.grown, func(g policy.Guarded) bool { return g.Prefix.Overlaps(p) }) {
+		return true
+	}
+	yields := simYields.Overlaps(p) || slices.ContainsFunc(w.shadow.Allowances(w.ship.now()), func(a blocklist.Allowance) bool { return a.Prefix.Overlaps(p) })
+	return yields && !slices.ContainsFunc(w.shadow.Overrides(w.ship.now()), func(o blocklist.Override) bool { return o.Prefix == p })
 }
+
+// mayDo holds at each call that what can be overridden was overridden, by a person,
+// for exactly this prefix, and not longer than a call takes ago.
+func (w *simWorld) mayDo(acl string, c firewall.Change) {
+	if c.Op == firewall.Delete || !simYields.Overlaps(c.Prefix) {
+		return
+	}
+	w.invariants()
+	ended, known := w.enforced[c.Prefix]
+	overridden := slices.ContainsFunc(w.shadow.Overrides(w.ship.now().Add(-simCall)), func(o blocklist.Override) bool { return o.Prefix == c.Prefix })
+	if !overridden && !(known && time.Since(ended) < simCall) && w.ship.steady() {
+		w.fail("%s on %s denies what is guarded and not overridden", c, acl)
+	}
+}
+
+// simCall is how long after its guard was asked a call may be made.
+const simCall = 15 * time.Second
+
+// simYields is what the guard of the world holds back unless it is overridden.
+var simYields = netip.MustParsePrefix("203.0.118.0/29")

@@ -104,13 +104,14 @@ func (w *simWorld) config(p *simProc) Config {
 		acls = append(acls, ACLConfig{ID: id, Low: 1, High: 99})
 	}
 	guard := policy.NewGuard(append(policy.BuiltIn(policy.RefusePrivate),
-		policy.Guarded{Prefix: netip.MustParsePrefix("198.51.100.9/32"), Why: "never_block"}))
+		policy.Guarded{Prefix: netip.MustParsePrefix("198.51.100.9/32"), Why: "never_block"},
+		policy.Guarded{Prefix: simYields, Why: "a service", Overridable: true}))
 	pol, err := policy.New(policy.Config{Mode: w.odds.mode, Guard: guard, Watches: []policy.Watch{{RuleID: rule, Name: "the rule", TTL: 20 * time.Minute}}, Targets: targets})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	log := mortalLog{w.log, p.g, flip}
-	return Config{Source: &simFeed{simSource: w.src, given: map[string]int{}}, Health: w.src.health, Firewall: mortalWall{w.fw, p.g, w.log, flip, w}, ACLs: acls,
+	return Config{Source: &simFeed{simSource: w.src, given: map[string]int{}}, Health: w.src.health, Firewall: mortalWall{w.fw.client(w), p.g, w.log, flip, w}, ACLs: acls,
 		Journal: log, Checkpoints: log, Policy: pol, Guarded: w.guarded, MaxTTL: simMaxTTL,
 		Limits: w.odds.limits, Slots: Slots{Margin: 20, Price: 5, Collateral: w.odds.collateral},
 		Holder: fmt.Sprintf("%s@here:%d", p.name, p.lives), Now: w.ship.now}

@@ -87,11 +87,17 @@ func TestSimulation(t *testing.T) {
 
 // TestSimulationReplays holds that a seed is enough to repeat a run.
 func TestSimulationReplays(t *testing.T) {
-	a, b := simulate(t, 3, false), simulate(t, 3, false)
-	if a.trace != b.trace || a.steps != b.steps {
-		t.Errorf("two runs of a seed differ: %d steps %s, %d steps %s", a.steps, a.trace, b.steps, b.trace)
+	for _, seed := range []uint64{3, wireEvery - 1} {
+		a, b := simulate(t, seed, false), simulate(t, seed, false)
+		if a.trace != b.trace || a.steps != b.steps {
+			t.Errorf("two runs of seed %d differ: %d steps %s, %d steps %s", seed, a.steps, a.trace, b.steps, b.trace)
+		}
 	}
 }
+
+// wireEvery: of so many seeds one runs the real client of EC2 against the server of
+// package sim.
+const wireEvery = 9
 
 // simRun is what is left of a run.
 type simRun struct {
@@ -120,7 +126,7 @@ type simWorld struct {
 	odds    simOdds
 	verbose bool
 
-	fw   *firewalltest.Memory
+	fw   simWall
 	log  *journaltest.Memory
 	src  *simSource
 	ship *simMachine // the machine that the processes run on
@@ -143,7 +149,9 @@ type simWorld struct {
 	started  map[string]blocklist.Write
 	approved map[blocklist.ID]simApproval
 	windows  simWindows
-	grown    []policy.Guarded // what the keeper finds beyond the configuration
+	grown    []policy.Guarded           // what the keeper finds beyond the configuration
+	sent     map[string]bool            // writes that were sent, by id
+	enforced map[netip.Prefix]time.Time // when an override was ended
 }
 
 // simEdit is when somebody changed a number of an ACL by hand.
@@ -263,11 +271,19 @@ func (w *simWorld) raced(args []any) bool {
 
 func newSimWorld(t *testing.T, seed uint64) *simWorld {
 	w := &simWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), trace: sha256.New(), counts: map[string]int{},
-		log: journaltest.NewMemory(), shadow: blocklist.New(blocklist.Config{MaxTTL: simMaxTTL}), autos: map[string][]time.Time{}, calls: map[string][]time.Time{}, started: map[string]blocklist.Write{}, approved: map[blocklist.ID]simApproval{}}
+		log: journaltest.NewMemory(), shadow: blocklist.New(blocklist.Config{MaxTTL: simMaxTTL}), autos: map[string][]time.Time{}, calls: map[string][]time.Time{}, started: map[string]blocklist.Write{}, approved: map[blocklist.ID]simApproval{},
+		sent: map[string]bool{}, enforced: map[netip.Prefix]time.Time{}}
 	w.odds = drawOdds(w.rng)
-	w.fw = firewalltest.New(w, w.acls()...)
-	w.fw.Guarded = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("198.51.100.9/32"), netip.MustParsePrefix("169.254.0.0/16")}
-	w.fw.Faults(w.wallFault)
+	guarded := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("198.51.100.9/32"), netip.MustParsePrefix("169.254.0.0/16")}
+	if seed%wireEvery == wireEvery-1 {
+		wall := newWireWall(w, w.acls()...)
+		w.fw, wall.guarded = wall, guarded
+	} else {
+		m := firewalltest.New(w, w.acls()...)
+		m.Guarded = guarded
+		m.Faults(w.wallFault)
+		w.fw = memoryWall{m}
+	}
 	w.log.Hook = w.logFault
 	w.ship = &simMachine{w: w, rate: 1, since: time.Now()}
 	w.log.Now = w.ship.now

@@ -18,14 +18,15 @@ import (
 	"selfprotect/policy"
 )
 
-var simACLs = []string{"acl-1", "acl-2"}
+var simACLs = []string{"acl-00000001", "acl-00000002"}
 
 // faultKinds must each be drawn by some seed.
 var faultKinds = []string{
 	"crash", "clean stop", "start refused", "lost answer", "server error", "late request", "stale read", "read error", "throttled",
 	"quota sinks", "rights revoked", "clock step", "clock rate", "sleep", "append failed", "append unsure", "disk full", "bit flip",
 	"source down", "paging broken", "alert again", "alert late", "alert grows", "person removes", "person adds", "other program reverts",
-	"guard grows", "guard unsure",
+	"guard grows", "guard unsure", "read over the wire", "write over the wire",
+	"asked for by a person", "snoozed", "woken", "allowed", "disallowed", "adopted", "overridden", "override ended",
 }
 
 // simOdds are how often things happen in the world of one seed.
@@ -374,6 +375,10 @@ func (w *simWorld) decide() {
 	}
 	actor := []string{"alice@soc", "bob@soc"}[w.rng.IntN(2)]
 	s := p.snap
+	if w.chance(0.15) {
+		p.speak(actor)
+		return
+	}
 	if n := len(s.Proposals); n > 0 && w.chance(0.7) {
 		x := s.Proposals[w.rng.IntN(n)]
 		verb := blocklist.Approve
@@ -470,8 +475,8 @@ func (w *simWorld) badLuck() {
 		w.windows.rights = now.Add(w.upTo(5 * time.Minute))
 	case 2:
 		w.count("quota sinks")
-		w.fw.Quota = 12
-		w.after(w.upTo(30*time.Minute), func() { w.fw.Quota = 0 })
+		w.fw.setQuota(12)
+		w.after(w.upTo(30*time.Minute), func() { w.fw.setQuota(0) })
 	case 3:
 		w.count("clock step")
 		w.ship.set(w.ship.error()+w.upTo(4*time.Hour)-2*time.Hour, 1)
