@@ -132,6 +132,48 @@ func TestObserveWritesNothing(t *testing.T) {
 	})
 }
 
+// TestMarkWaitsForTheJournal: the mark says that everything before it was recorded,
+// so it does not move past an alert that could not be.
+func TestMarkWaitsForTheJournal(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, policy.Review)
+		r.start()
+		r.wait(10 * time.Minute)
+		r.stop()
+		failed := false
+		r.log.Hook = func(op string, _ int) journaltest.Fault {
+			if op == "append" && !failed {
+				failed = true
+				return journaltest.NotPersisted
+			}
+			return journaltest.None
+		}
+		a := outbound("a1", "203.0.113.7")
+		r.src.add(a)
+		r.cfg.PollInterval = 6 * time.Minute // the mark is due after each poll
+		r.start()
+		r.wait(time.Minute)
+		r.wait(10 * time.Minute)
+		r.stop()
+		known := map[string]bool{}
+		for i, rec := range r.log.Records() {
+			e, err := blocklist.Decode(rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case e.Kind == blocklist.Observed:
+				known[e.Alert.ID] = true
+			case e.Kind == blocklist.Marked && e.Through.After(a.CreatedAt) && !known[a.ID]:
+				t.Fatalf("record %d moves the mark past an alert that is not recorded", i+1)
+			}
+		}
+		if !failed || !known[a.ID] {
+			t.Errorf("the journal failed: %v, the alert came: %v", failed, known[a.ID])
+		}
+	})
+}
+
 // TestNoPollLeavesAlertsAlone: a command that decides something must not take an
 // alert away from the process that acts on it.
 func TestNoPollLeavesAlertsAlone(t *testing.T) {
