@@ -61,6 +61,31 @@ func TestShrunkenGuardStopsCreates(t *testing.T) {
 	})
 }
 
+// TestShortCommandStopsNobody: what a command for one decision cannot look up keeps
+// it from writing, and is no reason to stop auto mode for others.
+func TestShortCommandStopsNobody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, policy.Auto)
+		entries := 100
+		r.cfg.Guarded = func(context.Context) (out []policy.Guarded, _ error) {
+			for i := range entries {
+				out = append(out, policy.Guarded{Prefix: netip.MustParsePrefix(fmt.Sprintf("203.1.%d.0/24", i)), Why: "a service"})
+			}
+			return out, nil
+		}
+		r.start()
+		r.wait(time.Minute)
+		r.stop()
+		entries, r.cfg.NoPoll = 0, true
+		r.start()
+		r.wait(time.Minute)
+		if s := r.snap(); s.Stopped || s.GuardShrunk == "" {
+			t.Errorf("stopped: %t, the guard: %q", s.Stopped, s.GuardShrunk)
+		}
+		r.stop()
+	})
+}
+
 // TestGrownGuardRemovesTheBlock within a minute of being known, says why, and
 // leaves the others.
 func TestGrownGuardRemovesTheBlock(t *testing.T) {

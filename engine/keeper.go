@@ -114,7 +114,9 @@ func (l *loop) sizeGuard(ctx context.Context) {
 	switch {
 	case 2*now < last && !l.guardAccepted:
 		l.guardShrunk = fmt.Sprintf("the guard has shrunk from %d to %d prefixes", last, now)
-		l.stopAuto(ctx, l.guardShrunk)
+		if !l.cfg.NoPoll { // what a command for one decision cannot look up stops nobody else
+			l.stopAuto(ctx, l.guardShrunk)
+		}
 	case l.guardErr == "" && (now > last || 2*now < last) || l.guardAccepted:
 		l.guardAccepted = false
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) {

@@ -25,6 +25,7 @@ type Snapshot struct {
 	StoppedFor            []string // ACLs for which alone auto mode stopped itself
 	ReadOnly              bool     // this process never writes to AWS
 	Guarded               bool     // what must never be blocked was looked up, as far as it could be
+	GuardShrunk           string   // why the guard is not believed, and nothing created or replaced
 	Holder                string   // another process that applies changes now; empty: this one
 
 	// JournalErr says why the journal fails, cleaned; empty when it works.

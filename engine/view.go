@@ -88,7 +88,7 @@ func (l *loop) snapshot(t time.Time) *Snapshot {
 	v.version++
 	base, ceiling := l.policy.Modes()
 	s := &Snapshot{Version: v.version, At: t, Base: base, Ceiling: ceiling, ReadOnly: l.cfg.ReadOnly, Guarded: l.guardKnown,
-		JournalErr: l.journal.err, Sources: []SourceStatus{l.sourceView()}, Counts: v.counts}
+		JournalErr: l.journal.err, GuardShrunk: l.guardShrunk, Sources: []SourceStatus{l.sourceView()}, Counts: v.counts}
 	if c := l.list.Ceiling(); c.Mode != 0 && c.Mode < policy.Auto {
 		s.CeilingWhy, s.CeilingBy = clean(c.Reason), clean(c.Actor)
 		s.Stopped = c.Actor == blocklist.EngineActor
