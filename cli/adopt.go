@@ -32,14 +32,16 @@ type adoptOptions struct {
 func newAdopt(h Host) *cobra.Command {
 	o := &adoptOptions{options: newOptions(h)}
 	cmd := &cobra.Command{
-		Use: "adopt [ACL:DIRECTION:NUMBER]... | --all-bot", Short: "Take over deny entries that a person or another program made",
-		Long: `adopt lists the deny entries of the network ACLs that are not ours: which of them look
-like those of the lab's bot (one IPv4 address, egress, all protocols, a low number),
-and whether each can be taken over, else why not. Those that are named, or with
---all-bot all that look like the bot's, are taken over with --yes: from then on they
-are blocks with an end, or without one (--pin). Nothing is written to AWS.
+		Use: "adopt [ENTRY...]", Short: "Take over deny entries that others made",
+		Long: `adopt lists the deny entries of the network ACLs that are not ours: which of
+them look like those of the lab's bot (one IPv4 address, egress, all
+protocols, a low number), and whether each can be taken over, else why not.
+Those that are named, or with --all-bot all that look like the bot's, are
+taken over with --yes: from then on they are blocks with an end, or without
+one (--pin). Nothing is written to AWS.
 
-Stop the bot first: it counts entries, and what it makes of ours is not known.`,
+Stop the bot first: it counts entries, and what it makes of ours is not
+known.`,
 		Example: "selfprotect adopt\nselfprotect adopt --all-bot --ttl 7d --yes\nselfprotect adopt acl-0123456789abcdef0:egress:4 --pin --yes",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.life, err = ttl(o.ttl); err != nil {

@@ -30,14 +30,15 @@ type allowOptions struct {
 func newAllow(h Host) *cobra.Command {
 	o := &allowOptions{options: newOptions(h)}
 	cmd := &cobra.Command{
-		Use: "allow ADDRESS|CIDR", Short: "Never block an address or a network, from now on", Args: oneArg("one address or CIDR, or list"),
-		Long: `allow makes an address or a network an entry of the guard: it is not proposed and not
-blocked by anybody until the allowance ends or is removed. Proposals and blocks that
-touch it end, and it waits until their entries are gone. With --remove it may be
-blocked again; blocks that it ended do not come back.
+		Use: "allow CIDR", Short: "Never block an address or a network", Args: oneArg("one address or CIDR, or list"),
+		Long: `allow makes an address or a network an entry of the guard: it is not
+proposed and not blocked by anybody until the allowance ends or is removed.
+Proposals and blocks that touch it end, and it waits until their entries are
+gone. With --remove it may be blocked again; blocks that it ended do not
+come back.
 
-Every process on the journal holds to it. It needs AWS and the journal, not the alert
-API.`,
+Every process on the journal holds to it. It needs AWS and the journal, not
+the alert API.`,
 		Example: "selfprotect allow 203.0.113.7 --reason 'payment provider'\nselfprotect allow 198.51.100.0/24 --ttl 7d\nselfprotect allow --remove 203.0.113.7",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.prefix, err = parsePrefix(args[0]); err != nil {

@@ -69,7 +69,7 @@ func (g *guardian) awsRanges() ([]policy.Guarded, error) {
 }
 
 func newGuard(h Host) *cobra.Command {
-	cmd := &cobra.Command{Use: "guard", Short: "Show what is never blocked, and renew what is published about it", Args: noArgs,
+	cmd := &cobra.Command{Use: "guard", Short: "Show what is never blocked, and why", Args: noArgs, Example: "selfprotect guard check 203.0.113.0/24",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(newGuardUpdate(h), newGuardShow(h), newGuardCheck(h), newGuardOverride(h), newGuardOverrides(h))
 	return cmd
@@ -195,7 +195,7 @@ func guardNow(ctx context.Context, cfg *config.Config, env func(string) string) 
 
 func newGuardShow(h Host) *cobra.Command {
 	o := newOptions(h)
-	cmd := &cobra.Command{Use: "show", Short: "List what is never blocked, and why", Args: noArgs,
+	cmd := &cobra.Command{Use: "show", Short: "List what is never blocked, and why", Args: noArgs, Example: "selfprotect guard show",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.load(true)
 			if err != nil {
@@ -224,6 +224,7 @@ func newGuardShow(h Host) *cobra.Command {
 func newGuardCheck(h Host) *cobra.Command {
 	o := newOptions(h)
 	cmd := &cobra.Command{Use: "check CIDR", Short: "Say what forbids to block a prefix; exit 1 when something does", Args: cobra.ExactArgs(1),
+		Example: "selfprotect guard check 203.0.113.0/24",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := netip.ParsePrefix(args[0])
 			if a, aerr := netip.ParseAddr(args[0]); aerr == nil {

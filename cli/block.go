@@ -37,15 +37,16 @@ type blockOptions struct {
 func newBlock(h Host) *cobra.Command {
 	o := &blockOptions{options: newOptions(h)}
 	cmd := &cobra.Command{
-		Use: "block ADDRESS|CIDR", Short: "Block an address or a network now", Args: oneArg("one address or CIDR"),
-		Long: `block denies an address or a network, whatever alerts say: it shows the effect, records
-the proposal and its approval, and waits until the entry is read back. What the guard
-forbids is refused, with the reason. An effect that takes the slot of another block
-or denies addresses beside it wants --yes; a network that is wider than entries are
-widened by themselves wants --confirm with the same CIDR.
+		Use: "block CIDR", Short: "Block an address or a network now", Args: oneArg("one address or CIDR"),
+		Long: `block denies an address or a network, whatever alerts say: it shows the
+effect, records the proposal and its approval, and waits until the entry is
+read back. What the guard forbids is refused, with the reason. An effect
+that takes the slot of another block or denies addresses beside it wants
+--yes; a network that is wider than entries are widened by themselves wants
+--confirm with the same CIDR.
 
-It needs AWS and the journal, not the alert API. The process that holds the right to
-write to the network ACL carries it out, else this command does.`,
+It needs AWS and the journal, not the alert API. The process that holds the
+right to write to the network ACL carries it out, else this command does.`,
 		Example: "selfprotect block 203.0.113.7 --reason 'incident 4711' --ttl 12h\nselfprotect block 203.0.113.0/24 --direction both --acl production --yes\nselfprotect block 198.51.0.0/16 --confirm 198.51.0.0/16",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.prefix, err = parsePrefix(args[0]); err != nil {
@@ -177,7 +178,7 @@ func (o *blockOptions) block(ctx context.Context, s *session) error {
 	if len(ready) == 0 {
 		return t.end()
 	}
-	if err := s.mayCarryOut(ctx); err != nil {
+	if err := s.mayCarryOut(ctx, true); err != nil {
 		return err
 	}
 	var ids []blocklist.ID
@@ -213,7 +214,9 @@ func (o *blockOptions) showRequest(ctx context.Context, s *session, t *tally, r 
 		return false
 	case o.dryRun:
 		why = "nothing was done, as --dry-run says"
-	case costly(p) && !o.yes:
+	case !o.yes && waits(p):
+		why = "nothing was done, as it would wait for a slot; --yes does it, and pin gives it one"
+	case !o.yes && costly(p):
 		why = "nothing was done, as it costs something; --yes does it"
 	}
 	if !o.json {

@@ -35,14 +35,14 @@ type cleanupOptions struct {
 func newCleanup(h Host) *cobra.Command {
 	o := &cleanupOptions{options: newOptions(h), stdin: h.Stdin}
 	cmd := &cobra.Command{
-		Use: "cleanup", Short: "Remove every entry that is ours, and nothing else", Args: noArgs,
-		Long: `cleanup ends every block: exactly the entries that the journal knows as ours are
-removed, never one of somebody else, never an allow. It shows them first and goes on
-when the words it asks for are typed, or with --yes. It waits until reads show them
-gone, and says what is left and why.
+		Use: "cleanup", Short: "Remove every entry of ours, and nothing else", Args: noArgs,
+		Long: `cleanup ends every block: exactly the entries that the journal knows as ours
+are removed, never one of somebody else, never an allow. It shows them first
+and goes on when the words it asks for are typed, or with --yes. It waits
+until reads show them gone, and says what is left and why.
 
-The journal stays. A process that goes on running may block again when alerts name
-an address: stop it first, or set its mode to review.
+The journal stays. A process that goes on running may block again when
+alerts name an address: stop it first, or set its mode to review.
 
 It needs AWS and the journal, not the alert API.`,
 		Example: "selfprotect cleanup\nselfprotect cleanup --yes --reason 'end of the trial'",
@@ -141,7 +141,7 @@ func (o *cleanupOptions) cleanup(ctx context.Context, s *session) error {
 	if err := s.readable(s.now); err != nil {
 		return err
 	}
-	if err := s.mayCarryOut(ctx); err != nil {
+	if err := s.mayCarryOut(ctx, false); err != nil {
 		return err
 	}
 	var ids []blocklist.ID

@@ -9,7 +9,7 @@ import (
 )
 
 func newConfig(h Host) *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Write, show or check the configuration", Args: noArgs,
+	cmd := &cobra.Command{Use: "config", Short: "Write, show or check the configuration", Args: noArgs, Example: "selfprotect config init",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(newConfigInit(h), newConfigShow(h), newConfigCheck(h))
 	return cmd

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,7 @@ func (o *reviewOptions) decideAll(ctx context.Context, s *session) error {
 			return err
 		}
 		if o.decides() && len(found) > 0 {
-			if err := s.mayCarryOut(ctx); err != nil {
+			if err := s.mayCarryOut(ctx, true); err != nil {
 				return err
 			}
 		}
@@ -301,6 +302,9 @@ func (t *tally) await(ctx context.Context, ids []blocklist.ID) {
 		default:
 			t.say(l, standsText(b))
 		}
+		if b.State == blocklist.Active && !standing(b) {
+			t.failed++
+		}
 	}
 	if err != nil {
 		t.failed++
@@ -309,25 +313,32 @@ func (t *tally) await(ctx context.Context, ids []blocklist.ID) {
 	}
 }
 
+// standing says that a block in force is denied wherever it should be.
+func standing(b *engine.BlockView) bool {
+	return !slices.ContainsFunc(b.Presence, func(p engine.Presence) bool {
+		return p.Status != "present" && p.Status != "covered" && !b.Cover
+	})
+}
+
 // standsText says where the entries of a block stand, a line for each.
 func standsText(b *engine.BlockView) string {
 	var out []string
 	for _, p := range b.Presence {
-		where := fmt.Sprintf("%s of %s", p.Direction, p.ACL)
-		what := p.Status
+		entry := fmt.Sprintf("%s %d of %s", p.Direction, p.Number, p.ACL)
+		if p.Entry.IsValid() {
+			entry += fmt.Sprintf(" (%s)", p.Entry)
+		}
+		text := fmt.Sprintf("%s of %s: %s", p.Direction, p.ACL, p.Status)
 		switch p.Status {
 		case "present":
-			what = fmt.Sprintf("entry %d denies it, read back", p.Number)
-			if p.Entry.IsValid() {
-				what = fmt.Sprintf("entry %d (%s) denies it, read back", p.Number, p.Entry)
-			}
+			text = "denied by " + entry + ", read back"
 		case "removed":
-			what = "no entry of ours denies it, read back"
+			text = fmt.Sprintf("gone from %s of %s, read back", p.Direction, p.ACL)
 		}
 		if p.Note != "" {
-			what += ": " + clean(p.Note)
+			text += ", " + clean(p.Note)
 		}
-		out = append(out, fmt.Sprintf("%s %s: %s", b.Prefix, where, what))
+		out = append(out, wrap(fmt.Sprintf("%s %s", b.Prefix, text), "        "))
 	}
 	return strings.Join(out, "\n")
 }

@@ -19,11 +19,11 @@ import (
 func newExport(h Host) *cobra.Command {
 	o := newOptions(h)
 	cmd := &cobra.Command{
-		Use: "export FILE", Short: "Write the journal to a file, to move or keep it", Args: oneArg("a file to write, or - for standard output"),
-		Long: `export writes every record of the journal, one JSON object a line, with the chain of
-hashes and a first line that says how many there are and where the chain ends. It
-changes nothing and needs no service. The file is new, of mode 0600, and complete
-or not there; one that exists is never written over.`,
+		Use: "export FILE", Short: "Write the journal to a file", Args: oneArg("a file to write, or - for standard output"),
+		Long: `export writes every record of the journal, one JSON object a line, with the
+chain of hashes and a first line that says how many there are and where the
+chain ends. It changes nothing and needs no service. The file is new, of
+mode 0600, and complete or not there; one that exists is never written over.`,
 		Example: "selfprotect export /safe/place/journal.jsonl\nselfprotect export - | gzip > journal.jsonl.gz",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := o.load(true)

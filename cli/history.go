@@ -42,31 +42,31 @@ var (
 	decisionKinds = []blocklist.Kind{blocklist.Proposed, blocklist.Approved, blocklist.Denied, blocklist.Revoked, blocklist.Expired,
 		blocklist.Pinned, blocklist.Unpinned, blocklist.Undid, blocklist.Restored, blocklist.Snoozed, blocklist.Woken,
 		blocklist.Allowed, blocklist.Disallowed, blocklist.Overridden, blocklist.Enforced, blocklist.Adopted, blocklist.ModeSet}
-	writeKinds = []blocklist.Kind{blocklist.Started, blocklist.Settled, blocklist.Drifted, blocklist.Returned, blocklist.Gone}
+	writeKinds = []blocklist.Kind{blocklist.Started, blocklist.Settled, blocklist.Drifted, blocklist.Returned, blocklist.Gone, blocklist.Dismissed}
 )
 
 func newHistory(h Host) *cobra.Command {
 	o := &historyOptions{options: newOptions(h)}
 	cmd := &cobra.Command{
-		Use: "history [ADDRESS|CIDR]", Short: "Show what was decided and written, by whom, and how to undo it", Args: cobra.MaximumNArgs(1),
-		Long: `history reads the journal and prints every decision and every write in order: when,
-who, what, how it ended, and the AWS CLI command that takes a write back. It
-changes nothing and needs no service. With an address or a CIDR it shows what
-concerns any address in it.
+		Use: "history [CIDR]", Short: "Show who decided what, and how to undo it", Args: cobra.MaximumNArgs(1),
+		Long: `history reads the journal and prints every decision and every write in
+order: when, who, what, how it ended, and the AWS CLI command that takes a
+write back. It changes nothing and needs no service. With an address or a
+CIDR it shows what concerns any address in it.
 
---since and --until take a duration back from now (30d, 1h30m) or a time, such as
-2026-11-25 or 2026-11-25T14:00:00Z. --kind takes one of
+--since and --until take a duration back from now (30d, 1h30m) or a time,
+such as 2026-11-25 or 2026-11-25T14:00:00Z. --kind takes one of
   ` + kindWords(decisionKinds[:8]) + `,
   ` + kindWords(decisionKinds[8:]) + `,
   ` + kindWords(writeKinds) + `,
-or decisions or writes for all of a line.
+or decisions for the first two lines, writes for the third.
 
---json writes one object a line with the keys seq, time, kind and, where they apply,
-actor, cidr, block, acl, direction, rule, outcome, write, expires, mode, reason,
-undo: feed it to a SIEM with --follow.
+--json writes one object a line with the keys seq, time, kind and, where
+they apply, actor, cidr, block, acl, direction, rule, alert, outcome,
+write, expires, mode, reason, undo: feed it to a SIEM with --follow.
 
---verify checks the chain of hashes over the whole journal first and names the
-first record that does not fit.`,
+--verify checks the chain of hashes over the whole journal first and names
+the first record that does not fit.`,
 		Example: "selfprotect history --since 24h --kind decisions\nselfprotect history 203.0.113.7 --json\nselfprotect history --follow --json\nselfprotect history --verify",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(args, time.Now()); err != nil {
@@ -237,6 +237,7 @@ type historyLine struct {
 	ACL       string           `json:"acl,omitempty"`
 	Direction string           `json:"direction,omitempty"`
 	Rule      string           `json:"rule,omitempty"`
+	Alert     string           `json:"alert,omitempty"`
 	Outcome   string           `json:"outcome,omitempty"`
 	Write     *blocklist.Write `json:"write,omitempty"`
 	Expires   string           `json:"expires,omitempty"`
@@ -292,9 +293,8 @@ func (t *teller) line(seq uint64, e blocklist.Event) (historyLine, bool) {
 		return l, false
 	case blocklist.Dismissed:
 		if e.Alert != nil {
-			l.Reason = "alert " + clean(e.Alert.ID)
+			l.Alert = clean(e.Alert.ID)
 		}
-		return l, !t.o.about.IsValid()
 	case blocklist.ModeSet:
 		l.Mode = e.Mode.String()
 		return l, !t.o.about.IsValid()
@@ -348,6 +348,8 @@ func (l historyLine) text() string {
 		}
 	} else if l.CIDR != "" {
 		s += " " + l.CIDR
+	} else if l.Alert != "" {
+		s += " alert " + l.Alert
 	}
 	for _, x := range []struct{ word, value string }{{"", l.Mode}, {"", l.Outcome}, {"until ", l.Expires}, {"by ", l.Actor}} {
 		if x.value != "" {

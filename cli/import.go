@@ -21,13 +21,14 @@ func newImport(h Host) *cobra.Command {
 	o := newOptions(h)
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Read an export into the journal", Args: oneArg("a file that export has written"),
-		Long: `import checks an export to its end (the chain of hashes, the number of records, and
-that this version understands each of them) and only then writes it to the journal:
-all or nothing. The journal must be new, or hold nothing but the beginning of the
-export, which is then continued; any other is left as it is.
+		Long: `import checks an export to its end (the chain of hashes, the number of
+records, and that this version understands each of them) and only then
+writes it to the journal: all or nothing. The journal must be new, or hold
+nothing but the beginning of the export, which is then continued; any other
+is left as it is.
 
-What is ours in the network ACLs is what the journal says: stop every process on
-the old journal before you go on with the new one.`,
+What is ours in the network ACLs is what the journal says: stop every
+process on the old journal before you go on with the new one.`,
 		Example: "selfprotect import journal.jsonl --state ~/.local/state/selfprotect/journal.db",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := o.load(true)

@@ -17,9 +17,10 @@ import (
 
 func newReview(h Host) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "review", Short: "List, approve, deny or put off what awaits a decision", Args: noArgs,
-		Long: `review decides from a shell what otherwise is decided in the console, on the same
-journal and beside it: a console that runs shows the decision and who made it.`,
+		Use: "review", Short: "List, approve, deny or put off proposals", Args: noArgs,
+		Long: `review decides from a shell what otherwise is decided in the console, on the
+same journal and beside it: a console that runs shows the decision and who
+made it.`,
 		Example: "selfprotect review list\nselfprotect review approve 203.0.113.7 --effect 3f0c9a1b2d4e5f60",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -51,10 +52,10 @@ func (o *reviewOptions) filters(cmd *cobra.Command) {
 func newReviewList(h Host) *cobra.Command {
 	o := &reviewOptions{options: newOptions(h), all: true}
 	cmd := &cobra.Command{
-		Use: "list", Short: "List what awaits a decision, with the exact effect of each approval", Args: noArgs,
-		Long: `list shows the proposals, heaviest first, with what an approval would do now and a
-digest of that effect: review approve --effect DIGEST approves this effect and no
-other. It changes nothing, in AWS or in the journal.
+		Use: "list", Short: "List proposals, with what an approval would do", Args: noArgs,
+		Long: `list shows the proposals, heaviest first, with what an approval would do now
+and a digest of that effect: review approve --effect DIGEST approves this
+effect and no other. It changes nothing, in AWS or in the journal.
 
 It exits with 10 when something awaits a decision, else with 0.`,
 		Example: "selfprotect review list --rule 'Outbound to WAN'\nselfprotect review list --json | jq -r .id",
@@ -72,15 +73,15 @@ It exits with 10 when something awaits a decision, else with 0.`,
 func newReviewApprove(h Host) *cobra.Command {
 	o := &reviewOptions{options: newOptions(h), verb: blocklist.Approve, done: "approved", shown: "would be approved"}
 	cmd := &cobra.Command{
-		Use: "approve [ID|CIDR]... | --all", Short: "Approve proposals and wait until their entries are read back",
-		Long: `approve shows the exact effect of each approval, and approves with --yes, or with
---effect and the digest that review list showed: if the effect is another one by
-now, it is refused and the new one is shown. A decision that somebody else was
-faster to make is told with who and when.
+		Use: "approve [PROPOSAL...]", Short: "Approve proposals, and see their entries there",
+		Long: `approve shows the exact effect of each approval, and approves with --yes, or
+with --effect and the digest that review list showed: if the effect is
+another one by now, it is refused and the new one is shown. A decision that
+somebody else was faster to make is told with who and when.
 
-The process that holds the right to write to the network ACL carries it out, else
-this command does. It exits with 0 when all were approved, 4 when some were, 10 when
-nothing was decided for want of --yes.`,
+The process that holds the right to write to the network ACL carries it out,
+else this command does. It exits with 0 when all were approved, 4 when some
+were, 10 when nothing was decided for want of --yes.`,
 		Example: "selfprotect review approve 203.0.113.7 --effect 3f0c9a1b2d4e5f60\nselfprotect review approve --all --rule 'Outbound to WAN' --yes",
 		RunE:    o.run,
 	}
@@ -94,9 +95,9 @@ nothing was decided for want of --yes.`,
 func newReviewDeny(h Host) *cobra.Command {
 	o := &reviewOptions{options: newOptions(h), verb: blocklist.Deny, done: "denied"}
 	cmd := &cobra.Command{
-		Use: "deny [ID|CIDR]... | --all", Short: "Deny proposals",
-		Long: `deny says no to proposals; that is remembered for 30 days. Nothing is changed in AWS.
-It exits with 0 when all were denied, 4 when some were.`,
+		Use: "deny [PROPOSAL...]", Short: "Deny proposals",
+		Long: `deny says no to proposals; that is remembered for 30 days. Nothing is
+changed in AWS. It exits with 0 when all were denied, 4 when some were.`,
 		Example: "selfprotect review deny 203.0.113.7 --reason 'our backup'\nselfprotect review deny --all --host web-1 --yes",
 		RunE:    o.run,
 	}
@@ -107,9 +108,10 @@ It exits with 0 when all were denied, 4 when some were.`,
 func newReviewSnooze(h Host) *cobra.Command {
 	o := &reviewOptions{options: newOptions(h), verb: blocklist.Snooze, done: "snoozed"}
 	cmd := &cobra.Command{
-		Use: "snooze [ID|CIDR]... | --all", Short: "Put proposals off",
-		Long: `snooze puts proposals off: they are asked again when the time is up, and auto mode
-leaves them alone meanwhile. With --for 0 they are asked again now.`,
+		Use: "snooze [PROPOSAL...]", Short: "Put proposals off",
+		Long: `snooze puts proposals off: they are asked again when the time is up, and
+auto mode leaves them alone meanwhile. With --for 0 they are asked again
+now.`,
 		Example: "selfprotect review snooze 203.0.113.7 --for 4h",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -262,11 +264,11 @@ func (o *reviewOptions) write(s *session, p *engine.Proposal, first bool) error 
 func writeEffect(b *strings.Builder, p *engine.Proposal) {
 	for _, step := range p.Steps {
 		for _, l := range stepLines(step) {
-			fmt.Fprintf(b, "        %s\n", l)
+			fmt.Fprintln(b, wrap("        "+l, "          "))
 		}
 	}
 	if p.Blocked != "" {
-		fmt.Fprintf(b, "        cannot be approved now: %s\n", p.Blocked)
+		fmt.Fprintln(b, wrap("        cannot be approved now: "+p.Blocked, "          "))
 	}
 	fmt.Fprintf(b, "        for %s, effect %s\n", lifetime(p.TTL), short(p.Digest))
 }

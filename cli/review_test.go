@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -44,4 +45,14 @@ func runAside(ts *testscript.TestScript, args ...string) string {
 		ts.Fatalf("%v was killed\n%s", args, &errs)
 	}
 	return out.String()
+}
+
+// cmdManyBlocks blocks so many addresses, 203.0.113.1 and every other one after it.
+func cmdManyBlocks(ts *testscript.TestScript, _ bool, args []string) {
+	for i := range number(ts, args[0]) {
+		a := fmt.Sprintf("203.0.113.%d", 1+2*i)
+		if out := runAside(ts, append([]string{"block", a, "--json"}, args[1:]...)...); !strings.Contains(out, `"status":"present"`) {
+			ts.Fatalf("%s is not blocked: %s", a, out)
+		}
+	}
 }

@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	effect ADDRESS              wait until the network ACL denies it
 //	exitedin LEAST MOST CODE    as exited, with limits for the time that it takes
 //	effectof NAME CIDR flag...  set NAME to the digest that review list shows
+//	manyblocks N flag...        block so many addresses from 203.0.113.1 on
 //	head1 FILE                  it is an export that only its owner may read
 //	sameexport FILE FILE        they hold the same records
 //	newer JOURNAL               add a record of a newer version to it
@@ -59,7 +60,7 @@ func TestScript(t *testing.T) {
 			"exits": cmdExits, "server": cmdServer, "alert": cmdAlert, "denied": cmdDenied, "writes": cmdWrites,
 			"start": cmdStart, "await": cmdAwait, "signal": cmdSignal, "exited": cmdExited, "events": cmdEvents,
 			"fault": cmdFault, "quota": cmdQuota, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn, "requests": cmdRequests, "policy": cmdPolicy, "record": cmdRecord,
-			"effectof": cmdEffectOf, "head1": cmdHead1, "sameexport": cmdSameExport, "damage": cmdDamage, "newer": cmdNewer,
+			"effectof": cmdEffectOf, "manyblocks": cmdManyBlocks, "head1": cmdHead1, "sameexport": cmdSameExport, "damage": cmdDamage, "newer": cmdNewer,
 			"freeport": cmdFreePort, "get": cmdGet, "receiver": cmdReceiver, "received": cmdReceived, "manager": cmdManager, "managed": cmdManaged,
 		},
 	})

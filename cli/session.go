@@ -124,7 +124,7 @@ func (o *options) open(ctx context.Context, cmd *cobra.Command, cfg *config.Conf
 	p.guards = newGuardian(cfg, p.source, p.aws, o.env)
 	s.fw, s.guard = &witness{Backend: p.aws}, &guardWitness{look: p.guards.guarded, missing: missing}
 	c := engineConfig(cfg, p, pol, o)
-	c.Source, c.Health, c.Checks, c.Access = silent{}, nil, nil, nil
+	c.Source, c.Health, c.Checks, c.Access, c.Dismiss = silent{}, nil, nil, nil, false
 	c.Firewall, c.Guarded, c.ReadInterval = s.fw, s.guard.guarded, sessionRead
 	closeJournal, err := s.openJournal(ctx, &c, kind)
 	if err != nil {
@@ -238,10 +238,13 @@ func (s *session) readable(snap *engine.Snapshot) error {
 }
 
 // mayCarryOut says by DryRun that what is decided can also be carried out, when no
-// other process does that.
-func (s *session) mayCarryOut(ctx context.Context) error {
+// other process does that; what blocks needs a guard that is believed, too.
+func (s *session) mayCarryOut(ctx context.Context, blocks bool) error {
 	if s.dry || s.now.Holder != "" {
 		return nil
+	}
+	if blocks && s.now.GuardShrunk != "" {
+		return errors.New(s.now.GuardShrunk + ": nothing is blocked until it can be looked up whole, or a console sets the mode, which confirms it")
 	}
 	if errs := s.permissions(ctx); len(errs) > 0 {
 		return credentialError(errors.Join(errs...))

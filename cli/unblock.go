@@ -29,14 +29,14 @@ type standingOptions struct {
 
 func newUnblock(h Host) *cobra.Command {
 	o := &standingOptions{options: newOptions(h), verb: blocklist.Revoke, done: "unblocked"}
-	cmd := o.command("unblock ADDRESS|CIDR|ID...", "Take blocks back and wait until their entries are gone",
-		`unblock ends blocks that are in force: their entries are removed, unless others need
-them, and it waits until a read shows that. It names what still denies an address
-afterwards. Auto mode may block it again when a new alert names it: allow keeps that
-from happening.
+	cmd := o.command("unblock BLOCK...", "Take blocks back, and see their entries gone",
+		`unblock ends blocks that are in force: their entries are removed, unless
+others need them, and it waits until a read shows that. It names what still
+denies an address afterwards. Auto mode may block it again when a new alert
+names it: allow keeps that from happening.
 
-It needs AWS and the journal, not the alert API. The process that holds the right to
-write to the network ACL carries it out, else this command does.`,
+It needs AWS and the journal, not the alert API. The process that holds the
+right to write to the network ACL carries it out, else this command does.`,
 		"selfprotect unblock 203.0.113.7 --reason 'a customer'\nselfprotect unblock 203.0.113.7 --dry-run")
 	cmd.Flags().BoolVar(&o.noWait, "no-wait", false, "do not wait until the entries are gone")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be removed and record nothing")
@@ -45,14 +45,14 @@ write to the network ACL carries it out, else this command does.`,
 
 func newPin(h Host) *cobra.Command {
 	o := &standingOptions{options: newOptions(h), verb: blocklist.Pin, done: "pinned", noWait: true}
-	return o.command("pin ADDRESS|CIDR|ID...", "Keep blocks without an end, before everything else",
-		`pin lets blocks that are in force stay until they are unpinned or unblocked, and gives
-them a slot before every other.`, "selfprotect pin 203.0.113.7 --reason 'known command and control'")
+	return o.command("pin BLOCK...", "Keep blocks without an end, before all others",
+		`pin lets blocks that are in force stay until they are unpinned or unblocked,
+and gives them a slot before every other.`, "selfprotect pin 203.0.113.7 --reason 'known command and control'")
 }
 
 func newUnpin(h Host) *cobra.Command {
 	o := &standingOptions{options: newOptions(h), verb: blocklist.Unpin, done: "unpinned", noWait: true}
-	return o.command("unpin ADDRESS|CIDR|ID...", "Let pinned blocks end again",
+	return o.command("unpin BLOCK...", "Let pinned blocks end again",
 		`unpin gives pinned blocks their time to live again, from now on.`, "selfprotect unpin 203.0.113.7")
 }
 

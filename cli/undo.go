@@ -21,15 +21,15 @@ type undoOptions struct {
 func newUndo(h Host) *cobra.Command {
 	o := &undoOptions{options: newOptions(h)}
 	cmd := &cobra.Command{
-		Use: "undo [ADDRESS|CIDR|BLOCK]", Short: "Take back the last decision about a block", Args: cobra.MaximumNArgs(1),
-		Long: `undo takes back the last decision about a block: an approval (its entries are removed
-and it is proposed again), a denial, a revocation (it is blocked again with the end
-that it had), a pin. With --last it is the newest decision of all. It shows the
-effect first and does nothing without --yes.
+		Use: "undo [BLOCK]", Short: "Take back the last decision about a block", Args: cobra.MaximumNArgs(1),
+		Long: `undo takes back the last decision about a block: an approval (its entries
+are removed and it is proposed again), a denial, a revocation (it is blocked
+again with the end that it had), a pin. With --last it is the newest
+decision of all. It shows the effect first and does nothing without --yes.
 
-It restores exactly the entries of ours that stood before, or refuses before the
-first call and lists what conflicts. A program that runs on the same journal carries
-it out; otherwise this command does.`,
+It restores exactly the entries of ours that stood before, or refuses before
+the first call and lists what conflicts. A program that runs on the same
+journal carries it out; otherwise this command does.`,
 		Example: "selfprotect undo 203.0.113.7\nselfprotect undo --last --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 == o.last {

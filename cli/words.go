@@ -51,6 +51,15 @@ func list(names []string, most int) string {
 	return s
 }
 
+// wrap breaks a line where it would leave 80 columns; what follows is indented.
+func wrap(s, indent string) string {
+	first, rest, more := strings.Cut(ansi.Wordwrap(s, 79, ""), "\n")
+	if !more {
+		return first
+	}
+	return first + "\n" + indent + strings.ReplaceAll(ansi.Wordwrap(strings.ReplaceAll(rest, "\n", " "), 79-len(indent), ""), "\n", "\n"+indent)
+}
+
 func prefixes(ps []netip.Prefix) string {
 	names := make([]string, len(ps))
 	for i, p := range ps {
@@ -86,6 +95,16 @@ func stepLines(s engine.Step) []string {
 func costly(p *engine.Proposal) bool {
 	for _, s := range p.Steps {
 		if len(s.Displaces) > 0 || s.Innocent > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// waits says that an approval would change nothing on some ACL, for want of a slot.
+func waits(p *engine.Proposal) bool {
+	for _, s := range p.Steps {
+		if s.Op == 0 && s.Number == 0 {
 			return true
 		}
 	}
