@@ -39,10 +39,10 @@ func (m *Model) aclPane(w, h int) []string {
 func (m *Model) window(lines []string, room, see, w int) []string {
 	top := 0
 	if see >= room-1 {
-		top = max(min(see-room/2, len(lines)-room), 0)
+		top = max(min(see-min(room/2, max(room-2, 0)), len(lines)-room), 0)
 	}
 	out := append([]string(nil), lines[min(top, len(lines)):min(top+room, len(lines))]...)
-	if hidden := len(lines) - top - room; hidden > 0 && room > 0 {
+	if hidden := len(lines) - top - room; hidden > 0 && room > 1 {
 		out[room-1] = line(w, seg{m.th.dim, fmt.Sprintf("   %s %d more", m.gl.down, hidden+1)})
 	}
 	for len(out) < room {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"selfprotect/blocklist"
 )
 
 // job is a decision about several blocks, one after the other. It stands on a
@@ -136,10 +138,21 @@ func (m *Model) jobLines() []string {
 	for i, it := range j.items {
 		switch {
 		case it.done:
-			row(m.th.good, m.gl.ours, it.t.cidr, j.a.done)
+			row(m.th.good, m.gl.ours, it.t.cidr, j.a.done+m.nowIs(it.t.block))
 		case i >= j.next:
 			row(m.th.dim, m.gl.pending, it.t.cidr, "on its way")
 		}
 	}
 	return out
+}
+
+// nowIs says where a block stands by now, as far as the last read shows it.
+func (m *Model) nowIs(id blocklist.ID) string {
+	switch v := m.ix.blocks[id]; {
+	case v != nil:
+		return "; now " + m.blockState(v).word
+	case m.ix.proposals[id] != nil:
+		return "; now " + m.pendingWord(&m.ix.proposals[id].Block)
+	}
+	return ""
 }

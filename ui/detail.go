@@ -54,7 +54,36 @@ func (m *Model) entryDetail(w int) (string, []string) {
 			out = append(out, append(m.standing(w, b), m.background(w, b.Block, b.Score, b.RuleName)...)...)
 		}
 	}
+	if a := m.currentACL(); len(out) == 0 && a != nil {
+		for _, e := range a.Entries {
+			if entryKey(e) == m.aclAt {
+				out = m.entryFacts(w, e)
+			}
+		}
+	}
 	return title, out
+}
+
+// entryFacts says what an entry without a block is and does.
+func (m *Model) entryFacts(w int, e engine.EntryView) []string {
+	verb, protocol := "allow", "all protocols"
+	if e.Deny {
+		verb = "deny"
+	}
+	if e.Protocol != firewall.AllProtocols {
+		protocol = fmt.Sprintf("protocol %d", e.Protocol)
+	}
+	out := []string{line(w, seg{m.th.bold, fmt.Sprintf("   entry %d %s: %s %s", e.Number, e.Direction, verb, e.Prefix)}, seg{m.th.dim, ", " + protocol})}
+	switch {
+	case e.Owner == engine.SystemOwn:
+		out = append(out, line(w, seg{m.th.dim, "   the rule that AWS puts at the end of every network ACL"}))
+	case e.Owner == engine.Ours:
+		out = append(out, line(w, seg{m.th.dim, "   no block needs it any more: it is about to be removed"}))
+	}
+	if e.Effect.Kind != firewall.Effective {
+		out = append(out, line(w, seg{m.th.bad, "   " + e.Effect.String()}))
+	}
+	return out
 }
 
 // detailOf shows a row of the list on the screen.

@@ -164,6 +164,10 @@ func (m *Model) mark() tea.Cmd {
 	}
 	k := m.marks[m.tab]
 	rows := d.single(d.row)
+	if !slices.ContainsFunc(rows, func(r string) bool { return len(d.ix.blocksOf(d.tab, r)) > 0 }) {
+		m.say("no block is behind this row: nothing to decide", true)
+		return nil
+	}
 	if !slices.ContainsFunc(rows, func(r string) bool { return !k.has(r) }) {
 		m.marks[m.tab] = k.without(func(r string) bool { return slices.Contains(rows, r) })
 	} else {

@@ -189,14 +189,28 @@ type moment struct {
 // first.
 func (m *Model) historyOf(p netip.Prefix) []string {
 	var all []moment
+	told := map[string]bool{} // the log tells more of the same
+	for _, l := range m.snap.Log {
+		if l.Prefix.IsValid() && l.Prefix.Overlaps(p) {
+			told[fmt.Sprint(l.Block, l.At.UnixNano())] = true
+			all = append(all, moment{l.At, m.th.plain, clean(l.Event), because(l.Text, l.Reason)})
+		}
+	}
 	for _, b := range m.snap.Proposals {
+		if told[fmt.Sprint(b.ID, b.ProposedAt.UnixNano())] {
+			continue
+		}
 		if b.Prefix.Overlaps(p) {
 			all = append(all, moment{b.ProposedAt, m.th.warn, "proposed", fmt.Sprintf("%s %s: %s", b.What(), b.Direction, clean(firstOf(b.Reasons)))})
 		}
 	}
 	for _, b := range m.snap.Blocks {
 		if b.Prefix.Overlaps(p) {
-			all = append(all, m.blockMoments(b)...)
+			for _, x := range m.blockMoments(b) {
+				if !told[fmt.Sprint(b.ID, x.at.UnixNano())] {
+					all = append(all, x)
+				}
+			}
 		}
 	}
 	for _, a := range m.snap.Alerts {
@@ -205,11 +219,6 @@ func (m *Model) historyOf(p netip.Prefix) []string {
 				_, st := m.sightingState(s)
 				all = append(all, moment{a.CreatedAt, m.th.dim, "alert", fmt.Sprintf("%s %s on %s: %s", s.Addr, st.word, a.Host, a.Title)})
 			}
-		}
-	}
-	for _, l := range m.snap.Log {
-		if l.Prefix.IsValid() && l.Prefix.Overlaps(p) {
-			all = append(all, moment{l.At, m.th.plain, clean(l.Event), because(l.Text, l.Reason)})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b moment) int { return b.at.Compare(a.at) })

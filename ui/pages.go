@@ -122,6 +122,9 @@ func (m *Model) page2(title string, text []string) []string {
 // pageOf is a page that says which keys it takes.
 func (m *Model) pageOf(title, keys string, text []string) []string {
 	h := m.bodyHeight()
+	if m.w < 60 { // the title matters more
+		keys = "esc: back"
+	}
 	if m.overlay != overlayHelp { // which does it itself
 		text = m.search.narrow(text)
 	}

@@ -221,6 +221,9 @@ func (m *Model) lastCell(id string, w int, g seg) []seg {
 // what names the process and user behind an alert, as far as they are known,
 // before its title, which most alerts of a rule share.
 func what(a *engine.AlertRow) string {
+	if why := refusedWhy(a); why != "" {
+		return why + "; " + string(a.Title)
+	}
 	e := firstEvidence(a)
 	if e.process == "" {
 		return string(a.Title)
@@ -233,6 +236,18 @@ func what(a *engine.AlertRow) string {
 		text += " by " + e.user
 	}
 	return text + ": " + string(a.Title)
+}
+
+// refusedWhy says why nothing of an alert may be blocked; empty when something may.
+func refusedWhy(a *engine.AlertRow) string {
+	why := ""
+	for _, s := range a.Sightings {
+		if s.Outcome != blocklist.OutcomeRefused || len(s.Reasons) == 0 {
+			return ""
+		}
+		why = clean(s.Reasons[0])
+	}
+	return why
 }
 
 // doer is who did what an alert is about, as far as it is known.
