@@ -34,11 +34,12 @@ var imports = map[string][]string{
 	"engine":                {"pure"},
 	"metrics":               {"engine", "pure"},
 	"notify":                {"engine", "pure"},
+	"replay":                {"pure"},
 	"ui":                    {"engine", "pure"},
 	"sim":                   {},
 }
 
-var pure = []string{"alert", "policy", "blocklist", "firewall"}
+var pure = []string{"alert", "policy", "blocklist", "firewall", "replay"}
 
 // impure are imports and calls that a pure package must not have.
 var (

@@ -28,6 +28,26 @@ func cmdQuota(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(control(stageOf(ts).server.url+"/_sim/quota", body, &now))
 }
 
+// cmdPast adds an alert that fired some time ago.
+func cmdPast(ts *testscript.TestScript, _ bool, args []string) { addPast(ts, args) }
+
+// cmdDismissed adds one that a person has dismissed.
+func cmdDismissed(ts *testscript.TestScript, _ bool, args []string) {
+	stageOf(ts).world.ThreatStack.Dismiss(addPast(ts, args))
+}
+
+func addPast(ts *testscript.TestScript, args []string) string {
+	if len(args) != 2 {
+		ts.Fatalf("usage: past AGO ADDRESS")
+	}
+	ago, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	w := stageOf(ts).world
+	id := w.ThreatStack.AddAlert(sim.Alert{RuleID: w.RuleID, RulesetID: w.RulesetID, AgentID: w.Agents[0].ID, Title: "past", CreatedAt: time.Now().Add(-ago)})
+	w.ThreatStack.AddEvent(id, sim.Event{EventType: "audit", Type: "connect", Syscall: "connect", Connection: &sim.Connection{DstAddr: args[1]}})
+	return id
+}
+
 // cmdRequests holds how often an endpoint of the alert API was asked.
 func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {

@@ -20,17 +20,31 @@ import (
 const planTimeout = 2 * time.Minute
 
 func newPlan(h Host) *cobra.Command {
-	o := newOptions(h)
+	o, past := newOptions(h), &pastOptions{}
 	cmd := &cobra.Command{
-		Use: "plan", Short: "Show what would be done now, and change nothing", Args: noArgs,
+		Use: "plan", Short: "Show what would be done now, or in the past, and change nothing", Args: noArgs,
 		Long: `plan polls the alerts once, reads the network ACLs, and prints what would be done:
 each change with its reason, each entry with its effect, what waits for a slot and
 who comes next, and what awaits a decision. It writes nothing: neither to AWS nor
 to the journal.
 
-It exits with 10 when something would change or awaits a decision, else with 0.`,
-		Example: "selfprotect plan --config ./config.toml\nselfprotect plan --json --watchrule RULE --aws-acl-id ACL",
+It exits with 10 when something would change or awaits a decision, else with 0.
+
+With --since it replays the past of a rule instead, so that it can be judged before it
+is armed: the alerts that the source still has, active and dismissed, go through the
+same policy and block list in their own time, in auto mode unless --mode says
+otherwise (in review as if a person had said yes each time). It shows what would have
+been blocked, asked, refused and left waiting, when, why, and how many slots that
+took. Requests keep to the budget of the alert API; progress is on standard error. It
+reads no journal but to know which entries are ours, and exits with 0.`,
+		Example: "selfprotect plan\nselfprotect plan --json --watchrule RULE --aws-acl-id ACL\nselfprotect plan --since 30d --rule RULE",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if past.since != "" {
+				return o.past(cmd, past)
+			}
+			if len(past.rules) > 0 || past.every {
+				return usageError(errors.New("--rule and --all go with --since; --watchrule chooses what is planned now"))
+			}
 			cfg, err := o.load(false)
 			if err != nil {
 				return err
@@ -39,6 +53,7 @@ It exits with 10 when something would change or awaits a decision, else with 0.`
 		},
 	}
 	commonFlags(cmd, o)
+	past.flags(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "write JSON")
 	return cmd
 }

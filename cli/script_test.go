@@ -35,6 +35,8 @@ func TestMain(m *testing.M) {
 //	requests ENDPOINT N         the alert API's endpoint was asked N times
 //	policy FILE                 AWS denies what this IAM policy does not grant
 //	record FILE JSON            append a record to a journal
+//	past AGO ADDRESS            add an alert that fired some time ago
+//	dismissed AGO ADDRESS       the same, and a person has dismissed it
 //	idlerule                    add a rule that is not enabled: $IDLERULE
 //	effect ADDRESS              wait until the network ACL denies it
 //	exitedin LEAST MOST CODE    as exited, with limits for the time that it takes
@@ -59,8 +61,8 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "server": cmdServer, "alert": cmdAlert, "denied": cmdDenied, "writes": cmdWrites,
 			"start": cmdStart, "await": cmdAwait, "signal": cmdSignal, "exited": cmdExited, "events": cmdEvents,
-			"fault": cmdFault, "quota": cmdQuota, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn, "requests": cmdRequests, "policy": cmdPolicy, "record": cmdRecord,
 			"effectof": cmdEffectOf, "manyblocks": cmdManyBlocks, "head1": cmdHead1, "sameexport": cmdSameExport, "damage": cmdDamage, "newer": cmdNewer,
+			"fault": cmdFault, "quota": cmdQuota, "idlerule": cmdIdleRule, "effect": cmdEffect, "exitedin": cmdExitedIn, "requests": cmdRequests, "policy": cmdPolicy, "record": cmdRecord, "past": cmdPast, "dismissed": cmdDismissed,
 			"freeport": cmdFreePort, "get": cmdGet, "receiver": cmdReceiver, "received": cmdReceived, "manager": cmdManager, "managed": cmdManaged,
 		},
 	})

@@ -391,19 +391,27 @@ func (l *loop) refreshModes() {
 	l.view.dirty = true
 }
 
+// OwnNetworks gives what must not be blocked because an ACL was read to belong to
+// it: its VPC's networks, those it is linked to, and our public addresses.
+func OwnNetworks(a firewall.ACL) []policy.Guarded {
+	var own []policy.Guarded
+	for _, p := range a.CIDRs {
+		own = append(own, policy.Guarded{Prefix: p, Why: "the VPC's own network (" + a.VPC + ")"})
+	}
+	for _, p := range a.Own {
+		own = append(own, policy.Guarded{Prefix: p, Why: "an address of our own (elastic IP or NAT gateway)"})
+	}
+	for _, n := range a.Linked {
+		own = append(own, policy.Guarded{Prefix: n.Prefix, Why: "a network that " + a.VPC + " reaches by " + n.Via})
+	}
+	return own
+}
+
 // refreshGuard puts together what must not be blocked.
 func (l *loop) refreshGuard() {
 	var own []policy.Guarded
 	for _, a := range l.acls {
-		for _, p := range a.live.CIDRs {
-			own = append(own, policy.Guarded{Prefix: p, Why: "the VPC's own network (" + a.live.VPC + ")"})
-		}
-		for _, p := range a.live.Own {
-			own = append(own, policy.Guarded{Prefix: p, Why: "an address of our own (elastic IP or NAT gateway)"})
-		}
-		for _, n := range a.live.Linked {
-			own = append(own, policy.Guarded{Prefix: n.Prefix, Why: "a network that " + a.live.VPC + " reaches by " + n.Via})
-		}
+		own = append(own, OwnNetworks(a.live)...)
 	}
 	own = append(own, l.allowed(l.now())...)
 	l.guardStale = false
