@@ -34,6 +34,7 @@ func (p *parts) console(ctx context.Context, o *options, stderr io.Writer) error
 		ASCII: p.cfg.UI.ASCII == "on" || p.cfg.UI.ASCII == "auto" && ui.ASCII(o.env), NoColor: ui.NoColor(o.env),
 		Notify: ui.NewNotify(p.cfg.UI.Notify, o.env), Mouse: p.cfg.UI.Mouse, Suspend: jobControl(), Production: p.cfg.UI.Production, Profiles: p.profiles(o),
 		LogPath: p.cfg.Log.Path, JournalPath: p.cfg.State.Path, Notice: notice,
+		Keys: p.cfg.Keys, Columns: p.cfg.UI.Columns.List(), Views: views(p.cfg.UI.Views), Store: newUIState(p.cfg.State.Path),
 	})
 	cancel()
 	// The screen is gone: a wait that lasts would look like a program that hangs.

@@ -87,7 +87,7 @@ func commonFlags(cmd *cobra.Command, o *options) {
 }
 
 func (o *options) load(partial bool) (*config.Config, error) {
-	return config.Load(config.Options{Path: o.path, Flags: o.flags, Env: o.env, Partial: partial, Receiver: notify.Check})
+	return config.Load(config.Options{Path: o.path, Flags: o.flags, Env: o.env, Partial: partial, Receiver: notify.Check, Console: consoleChecks()})
 }
 
 // lineMode says whether plain lines are written.

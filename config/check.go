@@ -202,6 +202,7 @@ func (l *loader) check() {
 	l.checkAuto()
 	l.checkMetrics()
 	l.checkPresence()
+	l.checkConsole()
 	if c.State.Path == "" {
 		l.refuse(Problem{Key: "state.path", Message: "no home directory is known", Suggestion: "set HOME, XDG_STATE_HOME or --state"})
 	}

@@ -49,6 +49,9 @@ type Options struct {
 	// Receiver says what is wrong with the URL and the template of a [[notify]];
 	// both empty when nothing is. It must not quote the URL. Nil accepts all.
 	Receiver func(url, template string) (badURL, badTemplate string)
+	// Console checks what only the console knows: names of actions, keys, columns,
+	// and filters. Without it their shapes alone are checked.
+	Console Console
 }
 
 // Flags are the settings of the command line; empty means not given.
@@ -84,6 +87,8 @@ type Config struct {
 	Metrics     Metrics
 	Notify      []Notify // in the order of the file
 	UI          UI
+	// Keys are the operator's keys for actions of the console.
+	Keys map[string][]string
 
 	// Warnings are legal settings that an operator should know of.
 	Warnings []string
@@ -208,6 +213,8 @@ type UI struct {
 	Notify     string // auto, bell, osc, off
 	ASCII      string // auto, on, off
 	Mouse      string // off, wheel
+	Columns    Columns
+	Views      []View // in the order of the file
 }
 
 // Source says where the value of a key came from.

@@ -33,6 +33,7 @@ type loader struct {
 	watches []*entry[Watch]
 	acls    []*entry[ACL]
 	notify  []*entry[Notify]
+	views   []*entry[View]
 }
 
 // entry is an element and where it stands in the file.
@@ -60,6 +61,9 @@ func newLoader(opts Options) *loader {
 	l.remember("", l.root.settings, "default")
 	for name, s := range l.root.tables {
 		l.remember(name+".", s.settings, "default")
+		for sub, s := range s.tables {
+			l.remember(name+"."+sub+".", s.settings, "default")
+		}
 	}
 	return l
 }
@@ -160,20 +164,24 @@ func (l *loader) walk(s *schema, path []string, label string, table map[string]a
 			continue
 		}
 		if add, ok := s.arrays[key]; ok {
-			l.elements(key, at, v, add)
+			l.elements(label+key, at, v, add)
 			continue
 		}
-		i := slices.IndexFunc(s.settings, func(x setting) bool { return x.key == key })
+		settings := s.settings
+		if s.free != nil {
+			settings = []setting{s.free(key)}
+		}
+		i := slices.IndexFunc(settings, func(x setting) bool { return x.key == key })
 		if i < 0 {
 			l.mistakes(label+printable(key), at, l.unknown(s, key))
 			continue
 		}
-		if m := s.settings[i].set(v); m != nil {
+		if m := settings[i].set(v); m != nil {
 			l.mistakes(label+key, at, m)
 			continue
 		}
 		from := fmt.Sprintf("%s:%d", l.config.File, l.lines.line(at...))
-		l.remember(label, s.settings[i:i+1], from)
+		l.remember(label, settings[i:i+1], from)
 	}
 }
 

@@ -21,6 +21,8 @@ type schema struct {
 	tables   map[string]*schema
 	// arrays makes one more element of an array of tables.
 	arrays map[string]func() *element
+	// free takes a key that no setting names; nil refuses them.
+	free func(key string) setting
 }
 
 // element is one element of an array of tables.
@@ -82,7 +84,10 @@ func (l *loader) schema() *schema {
 			"ui": {settings: append([]setting{
 				theme(&c.UI.Theme),
 				integer("fps", &c.UI.FPS, 10, 60),
-			}, presence(&c.UI)...)},
+			}, presence(&c.UI)...),
+				tables: map[string]*schema{"columns": {settings: columns(&c.UI.Columns)}},
+				arrays: map[string]func() *element{"view": func() *element { return viewElement(&l.addView().value) }}},
+			"keys": {free: func(action string) setting { return keys(action, c) }},
 		},
 		arrays: map[string]func() *element{
 			"watch":  func() *element { return watchElement(&l.addWatch().value) },

@@ -178,7 +178,7 @@ func (p *filterParser) term() (term, *queryError) {
 		if n := nearest(name, filterNames()); n != "" {
 			hint = "did you mean " + n + "?"
 		}
-		return t, p.fail(start, "no column %q; %s", name, hint)
+		return t, p.fail(start, "%s; %s", strings.TrimSuffix(quoted("no column ", name), " "), hint)
 	}
 	t.field, t.op = f.name, op
 	return p.value(t, f, start)
@@ -323,35 +323,35 @@ func (t *term) take(f *field, w string) string {
 	case kindPrefix:
 		n, err := parseNet(w)
 		if err != nil {
-			return fmt.Sprintf("%q is no address or prefix", w)
+			return quoted("", w) + "is no address or prefix"
 		}
 		t.nets = append(t.nets, n)
 		return ""
 	case kindSeverity:
 		n := severityRank(w)
 		if n == 0 {
-			return fmt.Sprintf("%q is no severity", w)
+			return quoted("", w) + "is no severity"
 		}
 		t.nums = append(t.nums, n)
 		return ""
 	case kindDirection:
 		n, ok := parseDirection(w)
 		if !ok {
-			return fmt.Sprintf("%q is no direction", w)
+			return quoted("", w) + "is no direction"
 		}
 		t.nums = append(t.nums, n)
 		return ""
 	case kindSpan:
 		d, ok := parseSpan(w)
 		if !ok {
-			return fmt.Sprintf("%q is no length of time", w)
+			return quoted("", w) + "is no length of time"
 		}
 		t.nums = append(t.nums, int64(d))
 		return ""
 	}
 	n, err := strconv.ParseInt(w, 10, 64)
 	if err != nil {
-		return fmt.Sprintf("%q is no whole number", w)
+		return quoted("", w) + "is no whole number"
 	}
 	t.nums = append(t.nums, n)
 	return ""
