@@ -218,7 +218,6 @@ func (m *Model) toggleGroups() tea.Cmd {
 func (m *Model) regroup() {
 	l := m.list()
 	was, members := l.cursor, l.members
-	l.follow = false
 	m.refillOne(m.tab)
 	if l.cursor == was || was == "" {
 		return
@@ -256,6 +255,7 @@ func (m *Model) toggleFold() tea.Cmd {
 	if g == "" || m.drawn.tab != m.tab {
 		return nil
 	}
+	m.list().follow = false
 	if open := m.unfolded[m.tab]; open[g] {
 		delete(open, g)
 	} else {

@@ -44,7 +44,7 @@ func findKeys() []binding {
 		{"sort-reverse", []string{"O"}, group, "", "sort the other way round", only((*Model).sorted, "the list is not sorted by a column; o sorts it"),
 			func(m *Model) tea.Cmd { m.sortBy(m.look[m.tab].Sort, !m.look[m.tab].Reverse); return nil }},
 		{"group", []string{"t"}, group, "", "rows of the same rule and address become one, which acts for all; again for every row", nil, (*Model).toggleGroups},
-		{"unfold", []string{"space"}, group, "", "open the highlighted group, or close it", only((*Model).onGroup, "no group on this row"), (*Model).toggleFold},
+		{"unfold", []string{"space"}, group, "unfold", "open the highlighted group, or close it", only((*Model).onGroup, "no group on this row"), (*Model).toggleFold},
 		{"palette", []string{":"}, group, "", "do anything by its name, with completion", nil, (*Model).openPalette},
 	}
 }

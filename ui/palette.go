@@ -99,8 +99,8 @@ func (m *Model) allCommands() []match {
 	return out
 }
 
-// narrowed gives what begins with a text, then what holds it; lead stands before
-// each.
+// narrowed gives what begins with a text, then what holds it, and what is not
+// possible now last; lead stands before each.
 func narrowed(all []match, text, lead string) []match {
 	text = lower(text)
 	var first, second, third []match
@@ -116,7 +116,9 @@ func narrowed(all []match, text, lead string) []match {
 			third = append(third, x)
 		}
 	}
-	return slices.Concat(first, second, third)
+	all = slices.Concat(first, second, third)
+	possible := func(x match) bool { return x.why == "" }
+	return append(slices.DeleteFunc(slices.Clone(all), func(x match) bool { return !possible(x) }), slices.DeleteFunc(all, possible)...)
 }
 
 func plainMatches(names []string) []match {
