@@ -128,9 +128,18 @@ func TestPoliciesGrantWhatIsCalled(t *testing.T) {
 			t.Errorf("%s grants\n%v, want\n%v", name, got, want)
 		}
 	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	entries, err := os.ReadDir("../../deploy/iam")
 	if err != nil || len(entries) != 3 {
 		t.Errorf("%d policies, %v", len(entries), err)
+	}
+	for _, e := range entries {
+		if !strings.Contains(string(readme), "(deploy/iam/"+e.Name()+")") {
+			t.Errorf("the README does not name %s", e.Name())
+		}
 	}
 }
 
