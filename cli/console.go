@@ -33,7 +33,7 @@ func (p *parts) console(ctx context.Context, o *options, stderr io.Writer) error
 		Updates: updates, Console: p.engine, Actor: p.actor, Title: o.title, Theme: p.cfg.UI.Theme, FPS: p.cfg.UI.FPS,
 		ASCII: p.cfg.UI.ASCII == "on" || p.cfg.UI.ASCII == "auto" && ui.ASCII(o.env), NoColor: ui.NoColor(o.env),
 		Notify: ui.NewNotify(p.cfg.UI.Notify, o.env), Mouse: p.cfg.UI.Mouse, Suspend: jobControl(), Production: p.cfg.UI.Production, Profiles: p.profiles(o),
-		LogPath: p.cfg.Log.Path, JournalPath: p.cfg.State.Path, Notice: notice,
+		LogPath: p.cfg.Log.Path, JournalPath: p.cfg.State.Path, Notice: notice, Faults: o.faults,
 		Keys: p.cfg.Keys, Columns: p.cfg.UI.Columns.List(), Views: views(p.cfg.UI.Views), Store: newUIState(p.cfg.State.Path),
 	})
 	cancel()

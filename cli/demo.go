@@ -80,6 +80,7 @@ func runDemo(cmd *cobra.Command, o *options, d *demoFlags) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	o.faults = demoFaults(world)
 	if err := demoConfig(o, world, s, dir); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"selfprotect/config"
 	"selfprotect/notify"
+	"selfprotect/ui"
 )
 
 // options are the flags of the root command.
@@ -23,8 +24,9 @@ type options struct {
 	readOnly bool
 	noPoll   bool // a command that only decides something leaves alerts to those that act on them
 	forTime  time.Duration
-	title    string // of the window; such as demo
-	notice   string // one line below the header
+	title    string     // of the window; such as demo
+	notice   string     // one line below the header
+	faults   []ui.Fault // what the demo can let go wrong
 	// pollInterval shorter than the configuration allows, for the demo.
 	pollInterval time.Duration
 	readInterval time.Duration

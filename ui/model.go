@@ -170,7 +170,7 @@ func New(cfg Config) *Model {
 		cfg.Location = time.Local
 	}
 	m := &Model{cfg: cfg, dark: true, gl: newGlyphs(cfg.ASCII), now: cfg.Now(), deciding: map[blocklist.ID]bool{}, ix: newIndex(nil),
-		keys: newKeymap(bindings(), cfg.Keys), wake: wake, proven: map[blocklist.ID]string{}}
+		keys: newKeymap(append(bindings(), faultKeys(cfg.Faults)...), cfg.Keys), wake: wake, proven: map[blocklist.ID]string{}}
 	m.lists[tabAlerts].follow = true
 	m.lists[tabLog].follow = true
 	m.lists[tabBlocks].follow = true

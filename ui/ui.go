@@ -44,7 +44,8 @@ type Config struct {
 	Location *time.Location
 	// LogPath and JournalPath are shown in the help.
 	LogPath, JournalPath string
-	Notice               string // one line that is shown while nothing is wrong
+	Notice               string  // one line that is shown while nothing is wrong
+	Faults               []Fault // what can be made to go wrong; of a demo alone
 	// Production are patterns (path.Match) of profiles, accounts and ACL names or ids
 	// that the header marks; Profiles are the AWS profiles in use.
 	Production, Profiles []string
