@@ -7,8 +7,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -161,4 +163,53 @@ func TestNoInit(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSafetyNamesItsTests holds that each test that docs/safety.md names exists, and
+// each file: a promise that nothing holds any more must not stay on the page.
+func TestSafetyNamesItsTests(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("docs", "safety.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := testNames(t)
+	named := 0
+	for _, m := range regexp.MustCompile("\\b((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)(…?)").FindAllStringSubmatch(string(page), -1) {
+		named++
+		if !slices.ContainsFunc(tests, func(n string) bool { return n == m[1] || m[2] != "" && strings.HasPrefix(n, m[1]) }) {
+			t.Errorf("docs/safety.md names %s, which does not exist", m[0])
+		}
+	}
+	for _, m := range regexp.MustCompile("`((?:[a-z]+/)+[a-z_]+\\.go)`").FindAllStringSubmatch(string(page), -1) {
+		if _, err := os.Stat(m[1]); err != nil {
+			t.Errorf("docs/safety.md: %v", err)
+		}
+	}
+	if named < 25 {
+		t.Errorf("docs/safety.md names %d tests only", named)
+	}
+}
+
+// testNames gives the names of all tests and fuzz targets.
+func testNames(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, p := range packages(t) {
+		files, err := filepath.Glob(filepath.Join(p.Dir, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range f.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil {
+					out = append(out, fn.Name.Name)
+				}
+			}
+		}
+	}
+	return out
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"selfprotect/alert"
 	"selfprotect/config"
 	"selfprotect/threatstack"
 )
@@ -208,12 +209,21 @@ func flagError(_ *cobra.Command, err error) error {
 	return usageError(fmt.Errorf("%w; try --help", err))
 }
 
-// printError writes an error as plain lines: scripts and journals read it.
+// printError writes an error as plain lines: scripts and journals read it. What a
+// service answered may be in it, so it is shown cleaned.
 func printError(w io.Writer, _ fang.Styles, err error) {
-	if !errors.Is(err, errSilent) {
-		fmt.Fprintf(w, "selfprotect: %s\n", strings.TrimRight(err.Error(), "\n"))
+	if errors.Is(err, errSilent) {
+		return
 	}
+	lines := strings.Split(strings.TrimRight(err.Error(), "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = string(alert.CleanN(line, longestError))
+	}
+	fmt.Fprintf(w, "selfprotect: %s\n", strings.Join(lines, "\n"))
 }
+
+// longestError bounds one line of an error, in runes.
+const longestError = 4096
 
 // errSilent has been told already.
 var errSilent = errors.New("told already")

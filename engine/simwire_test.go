@@ -161,14 +161,15 @@ func (c wireClient) Do(ctx context.Context, id string, change firewall.Change) e
 	c.wall.writes = append(c.wall.writes, call)
 	c.wall.check(id, change)
 	f := w.wallFault(call)
-	c.wall.server.SetFaults(w.wireFaults(f))
+	faults := w.wireFaults(f)
+	c.wall.server.SetFaults(faults)
 	err := c.backend.Do(ctx, id, change)
 	var refused, want *firewall.RefusedError
 	errors.As(err, &refused)
 	if errors.As(f.Err, &want) && (refused == nil || refused.Throttled != want.Throttled || refused.Permission != want.Permission) {
 		w.fail("the server refuses %s (%v), the client says %v", change, want, err)
 	}
-	if refused != nil && (f.Lost || f.Late > 0) {
+	if refused != nil && faults.Lost.Next+faults.Late.Next > 0 {
 		w.fail("the answer to %s was lost, the client says that it was refused: %v", change, err)
 	}
 	return err
