@@ -79,12 +79,21 @@ func (l *loop) mayOverride(p netip.Prefix) error {
 // keepOverrides takes back what is overridden when its time is up, and records
 // that. The guard does not wait for the journal.
 func (l *loop) keepOverrides(ctx context.Context, t time.Time) {
-	if !slices.Equal(l.overridden, overriddenPrefixes(l.list.Overrides(t))) {
+	if !slices.Equal(l.overridden, overriddenPrefixes(l.overrides(t))) {
 		l.refreshGuard()
 	}
 	if len(l.list.LapseOverrides(t)) > 0 {
 		l.note(l.record(ctx, func() ([]blocklist.Event, error) { return l.list.LapseOverrides(l.now()), nil }))
 	}
+}
+
+// overrides gives what is overridden now: nothing while the clock is in doubt, as
+// nobody can say whether the time is up.
+func (l *loop) overrides(t time.Time) []blocklist.Override {
+	if l.clock.doubt != "" {
+		return nil
+	}
+	return l.list.Overrides(t)
 }
 
 func overriddenPrefixes(all []blocklist.Override) []netip.Prefix {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,6 +164,41 @@ func TestAutoDoesNotUseAnOverride(t *testing.T) {
 		if w := s.ACLs[0].Waiting; len(w) != 1 || w[0].Why != overriddenWaits {
 			t.Errorf("waiting %v", w)
 		}
+		r.stop()
+	})
+}
+
+// TestOverrideNeedsAClock: while the clock is in doubt nobody can say whether the time
+// is up, so the guard holds.
+func TestOverrideNeedsAClock(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx := context.Background()
+		r := overrideRig(t, policy.Review)
+		var ahead atomic.Int64
+		r.cfg.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		r.cfg.Health = func() SourceHealth { return SourceHealth{Budget: -1, ClockOffset: -time.Duration(ahead.Load())} }
+		r.start()
+		r.wait(time.Minute)
+		if err := r.eng.Override(ctx, overriding("203.0.113.7/32", 20*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.eng.Propose(ctx, asked("203.0.113.7/32")); err != nil {
+			t.Fatal(err)
+		}
+		r.wait(time.Second)
+		if err := r.approve("203.0.113.7/32"); err != nil {
+			t.Fatal(err)
+		}
+		r.wait(time.Minute)
+		r.wantOurs("203.0.113.7/32")
+		ahead.Store(int64(-30 * time.Second * 40))
+		r.wait(2 * time.Minute)
+		r.wantOurs()
+		if n := len(r.snap().Overrides); n != 0 {
+			t.Errorf("%d overrides while the clock is in doubt", n)
+		}
+		ahead.Store(0)
+		r.wait(2 * time.Minute)
 		r.stop()
 	})
 }

@@ -110,7 +110,7 @@ func (l *loop) snapshot(t time.Time) *Snapshot {
 		v.callsOut = slices.Clone(v.calls)
 	}
 	s.Calls, s.Access, s.Allowances = v.callsOut, l.access, l.list.Allowances(l.expiryTime(t))
-	s.Overrides = l.list.Overrides(t)
+	s.Overrides = l.overrides(t)
 	s.Problems = l.problems(t, s)
 	return s
 }

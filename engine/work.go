@@ -415,7 +415,7 @@ func (l *loop) refreshGuard() {
 	}
 	own = append(own, l.allowed(l.now())...)
 	l.guardStale = false
-	l.overridden = overriddenPrefixes(l.list.Overrides(l.now()))
+	l.overridden = overriddenPrefixes(l.overrides(l.now()))
 	l.guard = l.guardBase.With(append(own, l.extra...)...).Overriding(l.overridden...)
 	l.policy = l.policy.WithGuard(l.guard)
 	l.replan()
