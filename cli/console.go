@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -29,6 +30,11 @@ func (p *parts) console(ctx context.Context, o *options, stderr io.Writer) error
 	if notice == "" {
 		notice = strings.Join(p.cfg.Warnings, "; ")
 	}
+	// A console is open for weeks: it collects earlier, and gives back what the start
+	// took.
+	debug.SetGCPercent(50)
+	settled := time.AfterFunc(5*time.Second, debug.FreeOSMemory)
+	defer settled.Stop()
 	err = ui.Run(ctx, ui.Config{
 		Updates: updates, Console: p.engine, Actor: p.actor, Title: o.title, Theme: p.cfg.UI.Theme, FPS: p.cfg.UI.FPS,
 		ASCII: p.cfg.UI.ASCII == "on" || p.cfg.UI.ASCII == "auto" && ui.ASCII(o.env), NoColor: ui.NoColor(o.env),

@@ -25,7 +25,7 @@ const (
 
 // ptySession is a program on a pseudo terminal of its own.
 type ptySession struct {
-	t     *testing.T
+	t     testing.TB
 	cmd   *exec.Cmd
 	pty   *os.File
 	mu    sync.Mutex
@@ -35,7 +35,7 @@ type ptySession struct {
 }
 
 // newPTY starts a command on a terminal of this size.
-func newPTY(t *testing.T, size *pty.Winsize, cmd *exec.Cmd) *ptySession {
+func newPTY(t testing.TB, size *pty.Winsize, cmd *exec.Cmd) *ptySession {
 	t.Helper()
 	s := &ptySession{t: t, cmd: cmd, ended: make(chan error, 1)}
 	var err error
@@ -296,7 +296,7 @@ func TestSuspendAndResume(t *testing.T) {
 const readTermios = unix.TCGETS
 
 // processorTime gives the time that a process has used so far.
-func processorTime(t *testing.T, pid int) time.Duration {
+func processorTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -82,7 +82,7 @@ func quoted(words ...string) string {
 }
 
 // binary builds the program.
-func binary(t *testing.T) string {
+func binary(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "selfprotect")
 	if out, err := exec.Command("go", "build", "-o", path, "selfprotect").CombinedOutput(); err != nil {

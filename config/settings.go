@@ -49,7 +49,7 @@ func defaults(stateDir, home string) Config {
 		},
 		Guard: Guard{Private: policy.RefusePrivate, Resolve: true, Agents: true},
 		Log:   Log{Level: "info", MaxSizeMB: 10, MaxBackups: 5},
-		UI:    UI{Theme: "auto", FPS: 30, Notify: "auto", ASCII: "auto", Mouse: "off"},
+		UI:    UI{Theme: "auto", FPS: 20, Notify: "auto", ASCII: "auto", Mouse: "off"},
 	}
 	if stateDir != "" {
 		c.State.Path = stateDir + "/journal.db"

@@ -37,7 +37,7 @@ type Config struct {
 	Theme   string // auto, light, dark, mono or safe
 	ASCII   bool   // nothing beyond ASCII
 	NoColor bool
-	FPS     int // frames a second at most; 0 is 30
+	FPS     int // frames a second at most; 0 is 20
 	// Now is the clock; nil is time.Now. Location is the zone of the times that are
 	// shown; nil is time.Local.
 	Now      func() time.Time
@@ -85,7 +85,7 @@ func ASCII(env func(string) string) bool {
 // restored in every case.
 func Run(ctx context.Context, cfg Config, opts ...tea.ProgramOption) error {
 	if cfg.FPS <= 0 {
-		cfg.FPS = 30
+		cfg.FPS = 20
 	}
 	opts = append([]tea.ProgramOption{tea.WithFPS(cfg.FPS), tea.WithoutSignalHandler()}, opts...)
 	if cfg.NoColor {
