@@ -52,6 +52,12 @@ func (i *inbox) set(err error, hang chan struct{}) {
 	i.err, i.hang = err, hang
 }
 
+func (i *inbox) attempts() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.runs
+}
+
 func (i *inbox) texts() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -215,15 +221,15 @@ func TestReceiverFails(t *testing.T) {
 			told(n, s, drift(i))
 		}
 		time.Sleep(time.Hour)
-		if in.runs < 8 || in.runs > 20 {
-			t.Errorf("%d attempts in an hour", in.runs)
+		if in.attempts() < 8 || in.attempts() > 20 {
+			t.Errorf("%d attempts in an hour", in.attempts())
 		}
 		ps := n.Problems()
 		if len(ps) != 1 || !strings.Contains(ps[0].Text, "notifications to soc fail: no connection to the receiver: dial tcp 127.0.0.1:9: connect: connection refused") {
 			t.Errorf("problems %+v", ps)
 		}
-		if c := n.Counts()[0]; c.Up || c.Failed != in.runs || c.Dropped < maxQueue || c.Sent != 0 {
-			t.Errorf("counts %+v after %d attempts", c, in.runs)
+		if c := n.Counts()[0]; c.Up || c.Failed != in.attempts() || c.Dropped < maxQueue || c.Sent != 0 {
+			t.Errorf("counts %+v after %d attempts", c, in.attempts())
 		}
 		in.set(nil, nil)
 		time.Sleep(maxPause)
@@ -257,8 +263,8 @@ func TestReceiverHangs(t *testing.T) {
 			told(n, s, drift(i))
 			time.Sleep(time.Minute)
 		}
-		if in.runs != maxHanging {
-			t.Errorf("%d messages hang, want %d", in.runs, maxHanging)
+		if in.attempts() != maxHanging {
+			t.Errorf("%d messages hang, want %d", in.attempts(), maxHanging)
 		}
 		if p := n.Problems(); len(p) != 1 || !strings.Contains(p[0].Text, "has not answered for long") {
 			t.Errorf("problems %+v", p)
