@@ -68,7 +68,7 @@ selfprotect --headless --json --mode auto --watchrule RULE --aws-acl-id ACL`,
 	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark, mono or safe")
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("selfprotect {{.Version}}\n")
-	root.AddCommand(newDemo(h), newDrill(h), newCheck(h), newPlan(h), newReview(h), newBlock(h), newUnblock(h), newPin(h), newUnpin(h), newAllow(h), newUndo(h), newHistory(h),
+	root.AddCommand(newDemo(h), newDrill(h), newNotify(h), newCheck(h), newPlan(h), newReview(h), newBlock(h), newUnblock(h), newPin(h), newUnpin(h), newAllow(h), newUndo(h), newHistory(h),
 		newAdopt(h), newCleanup(h), newExport(h), newImport(h), newGuard(h), newRule(h), newConfig(h), newVersion())
 	return root
 }

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.blocks(s)
 	for _, a := range s.ACLs {
 		e.acl(a)
+		e.gauge("selfprotect_acl_auto_stopped", "1 when auto mode has stopped itself for this network ACL alone.", truth(slices.Contains(s.StoppedFor, a.ID)), "acl", label(a.ID))
 	}
 }
 

@@ -34,7 +34,7 @@ func newRun(t *testing.T) *run {
 	r := &run{now: noon}
 	r.Metrics = New(Config{Version: "v1.2.3", Commit: "abc", Go: "go1.26", PollInterval: 10 * time.Second, Now: func() time.Time { return r.now },
 		Receivers: func() []Receiver { return []Receiver{{Name: "soc", Sent: 3, Failed: 1, Up: true}} }})
-	r.s = engine.Snapshot{Version: 1, At: noon, Base: policy.Auto, Ceiling: policy.Auto, Guarded: true,
+	r.s = engine.Snapshot{Version: 1, At: noon, Base: policy.Auto, Ceiling: policy.Auto, Guarded: true, StoppedFor: []string{acl},
 		Sources: []engine.SourceStatus{{Name: "threatstack", LastOK: noon, LastTry: noon, Budget: 90, Requests: 30}},
 		Access:  []engine.Access{{Region: "us-east-1", Account: "123456789012", Expires: noon.Add(time.Hour)}},
 		ACLs: []*engine.ACLView{{ID: acl, ReadAt: noon, Budgets: []firewall.Budget{
@@ -94,7 +94,7 @@ func grep(body, word string) string {
 func TestScrape(t *testing.T) {
 	r := newRun(t)
 	list := `{acl="` + acl + `",direction="egress",family="ipv4"} `
-	r.series(t, `selfprotect_build_info{commit="abc",go_version="go1.26",version="v1.2.3"} 1`, "selfprotect_up 1",
+	r.series(t, `selfprotect_build_info{commit="abc",go_version="go1.26",version="v1.2.3"} 1`, "selfprotect_up 1", `selfprotect_acl_auto_stopped{acl="`+acl+`"} 1`,
 		`selfprotect_mode{mode="auto"} 1`, `selfprotect_mode{mode="review"} 0`, "selfprotect_journal_up 1",
 		`selfprotect_source_up{source="threatstack"} 1`, `selfprotect_source_requests_total{source="threatstack"} 30`, `selfprotect_source_requests_left{source="threatstack"} 90`,
 		"selfprotect_acl_slots"+list+"18", "selfprotect_acl_slots_free"+list+"0", "selfprotect_acl_wanted"+list+"31", "selfprotect_acl_kept"+list+"18",

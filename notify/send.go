@@ -1,12 +1,14 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/router"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
@@ -84,4 +86,29 @@ func explain(err error) string {
 		return "the receiver answered with status " + code
 	}
 	return "the receiver did not take the message"
+}
+
+// Try sends one message that says that it is a test, written with a template (empty:
+// the default). The error is fit to be shown.
+func Try(ctx context.Context, s Sender, text, host string) error {
+	t, err := parse(cmp.Or(text, DefaultTemplate))
+	if err != nil {
+		return err
+	}
+	it := Item{Event: "test", Time: time.Now(), Text: "this is a test of the notifications"}
+	body, err := render(t, Message{Host: host, Items: []Item{it.clean()}})
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Send(body) }() // left behind when it hangs
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = errSlow
+	}
+	if err != nil {
+		return errors.New(explain(err))
+	}
+	return nil
 }
