@@ -252,19 +252,6 @@ func TestFilter(t *testing.T) {
 	s.expect("198.51.100.6/32")
 }
 
-func FuzzKeys(f *testing.F) {
-	f.Add("2jjad", 80, 24)
-	f.Add("m\x1b[200~auto", 45, 20)
-	f.Fuzz(func(t *testing.T, keys string, w, h int) {
-		s := newScreen(t, w%300, h%100)
-		s.show(hostile())
-		for _, r := range keys {
-			s.clock.advance(time.Second)
-			s.send(tea.KeyPressMsg{Code: r, Text: string(r)})
-		}
-	})
-}
-
 // TestProgram runs the real program: a key approves, and the end of the context
 // ends it.
 func TestProgram(t *testing.T) {

@@ -79,7 +79,7 @@ func firstPrefix(text string) (netip.Prefix, bool) {
 // highlighted; with its effect of now; and what a question decides was named in it.
 func TestActedOnIsWhatTheFrameShowed(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := &world{rt: rt, s: newScreen(t, rapid.IntRange(40, 200).Draw(rt, "w"), 60)}
+		w := &world{rt: rt, fatalf: rt.Fatalf, s: newScreen(t, rapid.IntRange(40, 200).Draw(rt, "w"), 60)}
 		w.s.show(w.snapshot())
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			w.s.clock.advance(time.Duration(rapid.IntRange(0, 900).Draw(rt, "ms")) * time.Millisecond)
@@ -100,6 +100,7 @@ func TestActedOnIsWhatTheFrameShowed(t *testing.T) {
 // world drives a console with random input and holds what it does against frames.
 type world struct {
 	rt     *rapid.T
+	fatalf func(string, ...any)
 	s      *screen
 	shown  []netip.Prefix // what the frame showed before the key that led here
 	marked bool
@@ -108,9 +109,11 @@ type world struct {
 
 var keysOfWorld = strings.Fields("a a a a a d d d u u P P j j k g G 1 2 3 4 tab p / esc enter y y Y ? m r P x x X *a *1 *s *n . s w z A U 5 0 b down up pgdown q o O t")
 
-func (w *world) press() {
+func (w *world) press() { w.strike(rapid.SampledFrom(keysOfWorld).Draw(w.rt, "key")) }
+
+// strike presses a key, or the two of a sequence, and holds what comes of it.
+func (w *world) strike(name string) {
 	s := w.s
-	name := rapid.SampledFrom(keysOfWorld).Draw(w.rt, "key")
 	keys := []string{name}
 	if len(name) == 2 && name[0] == '*' {
 		keys = []string{"*", name[1:]}
@@ -136,16 +139,16 @@ func (w *world) check(key string, c call) {
 	}
 	p := netip.MustParsePrefix(netip32(c.id))
 	if !slices.ContainsFunc(w.shown, func(x netip.Prefix) bool { return x.Contains(p.Addr()) }) {
-		w.rt.Fatalf("key %s decided %s %s, the frame showed %v:\n%s", key, c.d.Verb, c.id, w.shown, w.s.frame())
+		w.fatalf("key %s decided %s %s, the frame showed %v:\n%s", key, c.d.Verb, c.id, w.shown, w.s.frame())
 	}
 	if w.marked && !strings.Contains(w.named, p.String()) {
-		w.rt.Fatalf("key %s decided %s, which the question did not name:\n%s", key, c.id, w.named)
+		w.fatalf("key %s decided %s, which the question did not name:\n%s", key, c.id, w.named)
 	}
 	if live := newIndex(w.s.m.live).target(c.id); live == nil || live.digest != c.d.Effect {
-		w.rt.Fatalf("key %s decided what is not there any more: %s (%s)", key, c.id, c.d.Effect)
+		w.fatalf("key %s decided what is not there any more: %s (%s)", key, c.id, c.d.Effect)
 	}
 	if high := newIndex(w.s.m.live).block(c.id); high.Severity == 1 && c.d.Verb == blocklist.Deny && c.d.Reason == "" {
-		w.rt.Fatalf("key %s denied %s without a reason", key, c.id)
+		w.fatalf("key %s denied %s without a reason", key, c.id)
 	}
 }
 
@@ -181,6 +184,51 @@ func (w *world) snapshot() *engine.Snapshot {
 		if rapid.IntRange(0, 3).Draw(rt, "drift") == 0 {
 			acl.Drifted = append(acl.Drifted, engine.DriftView{Block: b.ID, Prefix: b.Prefix, Direction: firewall.Egress, Number: n, Since: t0})
 		}
+	}
+	return s
+}
+
+// FuzzKeys presses any keys, at any size, while snapshots change: nothing breaks,
+// every frame fits, and on a screen that shows every row a decision is about what
+// the frame before its key showed.
+func FuzzKeys(f *testing.F) {
+	f.Add([]byte("2jjad"), uint8(80), uint8(60))
+	f.Add([]byte{0, 200, 3, 210, 40, 41, 42, 13, 220, 30, 18, 18}, uint8(45), uint8(20))
+	f.Add([]byte{16, 16, 30, 31, 0, 19, 255, 0, 19, 35, 36}, uint8(200), uint8(60))
+	f.Fuzz(func(t *testing.T, keys []byte, width, height uint8) {
+		w := &world{fatalf: t.Fatalf, s: newScreen(t, int(width), int(height))}
+		w.s.show(hostile())
+		w.s.show(shifting(0))
+		for i, b := range keys[:min(len(keys), 80)] {
+			w.s.clock.advance(time.Duration(b%10) * 100 * time.Millisecond)
+			switch {
+			case b >= 224:
+				w.s.m.Update(snapshotMsg{shifting(int(b))}) // and no frame before the next key
+			case b >= 200:
+				w.s.show(shifting(int(b)))
+			case height >= 60 && width >= tooSmallW:
+				w.strike(keysOfWorld[int(b)%len(keysOfWorld)])
+			default:
+				w.s.send(keyMsg(keysOfWorld[(int(b)+i)%len(keysOfWorld)]))
+			}
+		}
+	})
+}
+
+// shifting gives snapshots that differ in what they hold, its order and effects.
+func shifting(n int) *engine.Snapshot {
+	s := serving()
+	if n%2 == 1 {
+		slices.Reverse(s.Proposals)
+		slices.Reverse(s.Alerts)
+	}
+	if k := n % 5; k < len(s.Proposals) {
+		s.Proposals = slices.Delete(s.Proposals, k, k+1)
+	}
+	s.Proposals[0].Severity = 1
+	if n%3 == 1 {
+		s.Proposals[1].Digest = "another"
+		s.Blocks = s.Blocks[1:]
 	}
 	return s
 }
