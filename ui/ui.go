@@ -5,7 +5,8 @@
 // was highlighted in the last frame that was drawn: View notes the block and the
 // digest of its effect, and a decision carries that digest. If the row or its
 // effect has changed since, the decision is refused with "row changed, look
-// again". Nothing opens by itself. A confirmation absorbs keys until input has
+// again". A decision about several, marked or grouped, goes through one path: what
+// does not fit or has changed is left out and named. Nothing opens by itself. A confirmation absorbs keys until input has
 // been quiet, defaults to cancel, and is not answered by the key that opened it.
 //
 // Update never waits: decisions run in commands with a time limit. View reads no
