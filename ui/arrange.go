@@ -35,33 +35,32 @@ func (m *Model) factsOf() []facts {
 	}
 	old := m.facts
 	m.facts, m.factsAt = make([]facts, len(m.snap.Alerts)), m.snap
-	j := 0
-	var byRow map[*engine.AlertRow]int
+	next := 0 // of the old ones
 	for i, a := range m.snap.Alerts {
-		switch {
-		case j < len(old) && old[j].row == a:
-		case j < len(old) && old[j].row.ID == a.ID: // a new version of it
-			m.facts[i] = newFacts(a)
-			j++
+		if k := findFacts(old, next, a); k >= 0 {
+			m.facts[i], next = old[k], k+1
 			continue
-		default:
-			if byRow == nil {
-				byRow = make(map[*engine.AlertRow]int, len(old))
-				for k := range old {
-					byRow[old[k].row] = k
-				}
-			}
-			k, ok := byRow[a]
-			if !ok {
-				m.facts[i] = newFacts(a)
-				continue
-			}
-			j = k
 		}
-		m.facts[i] = old[j]
-		j++
+		m.facts[i] = newFacts(a)
+		if next < len(old) && old[next].row.ID == a.ID { // a new version of it
+			next++
+		}
 	}
 	return m.facts
+}
+
+// factsNear is how far from their place the facts of a row are looked for. What
+// moved farther is made anew.
+const factsNear = 8
+
+// findFacts finds the facts of a row near a place; -1 when they are not there.
+func findFacts(old []facts, at int, a *engine.AlertRow) int {
+	for k := at; k < min(at+factsNear, len(old)); k++ {
+		if old[k].row == a {
+			return k
+		}
+	}
+	return -1
 }
 
 func newFacts(a *engine.AlertRow) facts {
