@@ -63,6 +63,8 @@ type tabTitle struct {
 	count  int // -1 is none
 	on     bool
 	warn   bool
+	// builtin says that it is a list, not a view.
+	builtin bool
 }
 
 func (m *Model) tabTitles() []tabTitle {
@@ -71,7 +73,7 @@ func (m *Model) tabTitles() []tabTitle {
 	counts := [tabCount]int{len(m.snap.Alerts), waiting, len(m.snap.Blocks), -1}
 	var out []tabTitle
 	for t := range tabCount {
-		out = append(out, tabTitle{fmt.Sprint(int(t) + 1), names[t], counts[t], t == m.tab && m.view == 0, t == tabProposals && counts[t] > 0})
+		out = append(out, tabTitle{fmt.Sprint(int(t) + 1), names[t], counts[t], t == m.tab && m.view == 0, t == tabProposals && counts[t] > 0, true})
 	}
 	for i, n := range m.viewCounts() {
 		number, on := "", m.view == i+1
@@ -84,7 +86,7 @@ func (m *Model) tabTitles() []tabTitle {
 		if on && m.changedView() {
 			name += "*"
 		}
-		out = append(out, tabTitle{number, name, n, on, false})
+		out = append(out, tabTitle{number, name, n, on, false, false})
 	}
 	return out
 }
@@ -97,13 +99,13 @@ func (m *Model) tabs(w int) string {
 	if m.filter != "" && (m.view == 0 || m.filter != m.viewFilter()) {
 		right = []seg{{m.th.warn, " /" + cut(clean(m.filter), max(w/2-2, 8)) + " "}}
 	}
+	right = append(append(m.markCount(), m.laterCount()...), right...)
 	var segs []seg
-	for short := range 4 {
+	for short := range 5 {
 		if segs = m.titleSegs(titles, short); segWidth(segs)+segWidth(right) <= w {
 			break
 		}
 	}
-	right = append(append(m.markCount(), m.laterCount()...), right...)
 	if n := w - segWidth(segs) - segWidth(right); n > 0 {
 		segs = append(segs, seg{m.th.rule, strings.Repeat(m.gl.rule, n)})
 	}
@@ -111,7 +113,8 @@ func (m *Model) tabs(w int) string {
 }
 
 // titleSegs draws the titles: in full, with a short name for the proposals, without
-// lines between them, or with the names alone of the open one and the proposals.
+// lines between them, without the names of lists that are not open, in the end with
+// those of the open one and the proposals alone.
 func (m *Model) titleSegs(titles []tabTitle, short int) []seg {
 	segs := []seg{{m.th.rule, m.gl.rule}}
 	for _, t := range titles {
@@ -119,7 +122,7 @@ func (m *Model) titleSegs(titles []tabTitle, short int) []seg {
 		switch {
 		case short > 0 && name == "Proposals":
 			name = "Props"
-		case short > 2 && !t.on:
+		case short == 3 && !t.on && t.count >= 0 && t.builtin, short > 3 && !t.on:
 			name = ""
 		}
 		text := t.number + " " + name

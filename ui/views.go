@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -207,6 +208,16 @@ func (m *Model) keep() {
 // It is done after the key, in a command.
 func (m *Model) store(change func(*kept)) { m.changes = append(m.changes, change) }
 
+// text is what a store holds, for people too.
+func (k kept) text() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	_ = e.Encode(k) // texts and truth values only
+	return b.Bytes()
+}
+
 // storedMsg says how keeping went.
 type storedMsg struct{ err error }
 
@@ -223,8 +234,7 @@ func (m *Model) storing() tea.Cmd {
 			for _, f := range changes {
 				f(&k)
 			}
-			text, _ := json.MarshalIndent(k, "", "  ") // texts and numbers only
-			return append(text, '\n'), err != nil
+			return k.text(), err != nil
 		})}
 	}
 }
