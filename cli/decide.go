@@ -71,6 +71,8 @@ func (t *tally) fail(l decisionLine, err error) {
 // end is what the command ends with: what failed has been told.
 func (t *tally) end() error {
 	switch {
+	case errors.Is(t.why, context.Canceled):
+		return errors.Join(errSilent, t.why) // interrupted, which Main knows
 	case t.failed > 0 && t.done > 0:
 		return &exitError{exitPartial, errSilent}
 	case t.failed > 0:

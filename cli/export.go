@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +63,7 @@ func export(cmd *cobra.Command, from, to string) error {
 	if err != nil {
 		return errors.Join(err, j.Close())
 	}
-	head := transferHead{Format: transferFormat, Records: n, Head: hex.EncodeToString(hash[:]), Version: blocklist.Version,
+	head := transferHead{Format: transferFormat, Records: n, Head: hexOf(hash), Version: blocklist.Version,
 		Exported: time.Now().UTC(), By: "selfprotect " + buildVersion().String()}
 	write := func(w io.Writer) error { return writeExport(w, head, j.Records(cmd.Context(), n)) }
 	if to == "-" {

@@ -13,7 +13,7 @@ import (
 )
 
 func newNotify(h Host) *cobra.Command {
-	cmd := &cobra.Command{Use: "notify", Short: "Try the receivers of notifications", Args: noArgs,
+	cmd := &cobra.Command{Use: "notify", Short: "Try the receivers of notifications", Args: noArgs, Example: "selfprotect notify test",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(newNotifyTest(h))
 	return cmd

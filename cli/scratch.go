@@ -77,7 +77,10 @@ func (s *scratch) Read(ctx context.Context, after uint64, fn func(uint64, []byte
 	return nil
 }
 
-// Lease gives no right to write.
-func (s *scratch) Lease(context.Context, string, string, time.Duration) (bool, string, time.Time, error) {
-	return false, "nobody: this is a plan", time.Time{}, nil
+// Lease gives no right to write, and says who has it.
+func (s *scratch) Lease(ctx context.Context, name, _ string, _ time.Duration) (held bool, owner string, until time.Time, err error) {
+	if s.file != nil {
+		owner, until, err = s.file.Holder(ctx, name)
+	}
+	return false, owner, until, err
 }

@@ -84,6 +84,8 @@ func (o *options) session(cmd *cobra.Command, kind sessionKind, do func(context.
 	go func() { ended <- s.engine.Run(run) }()
 	if s.now, err = s.await(ctx, aclsRead); err == nil {
 		err = do(ctx, s)
+	} else if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("nothing was done: AWS has not answered for too long")
 	}
 	stop()
 	for range s.engine.Updates() { // until it has ended
@@ -311,8 +313,10 @@ func (s *session) readBack(ctx context.Context, so func(*engine.Snapshot) bool) 
 	switch {
 	case failed != nil:
 		return snap, failed
+	case errors.Is(err, context.DeadlineExceeded):
+		return s.last, errors.New("it is recorded, and AWS does not show it yet; whatever runs on this journal goes on with it")
 	case err != nil:
-		return s.last, fmt.Errorf("it is recorded, and not settled yet; the next run goes on with it: %w", err)
+		return s.last, fmt.Errorf("it is recorded, and was not waited for: %w", err)
 	}
 	return snap, nil
 }

@@ -71,6 +71,8 @@ func writeExport(w io.Writer, head transferHead, records iter.Seq2[journal.Recor
 	return out.Flush()
 }
 
+func hexOf(h journal.Hash) string { return hex.EncodeToString(h[:]) }
+
 // errNoExport says that a file is something else.
 var errNoExport = errors.New("this is no export of a journal")
 

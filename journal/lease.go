@@ -48,6 +48,19 @@ func (s *SQLite) Lease(ctx context.Context, name, holder string, ttl time.Durati
 	return l.owner == holder, l.owner, time.Unix(0, l.until), nil
 }
 
+// Holder says who has a lease now, and until when; "" for nobody.
+func (s *SQLite) Holder(ctx context.Context, name string) (owner string, until time.Time, err error) {
+	var l lease
+	err = s.db.QueryRowContext(ctx, "SELECT holder, taken, until, epoch FROM lease WHERE name = ?", name).Scan(&l.owner, &l.taken, &l.until, &l.epoch)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && l.free(time.Now().UnixNano()):
+		return "", time.Time{}, nil
+	case err != nil:
+		return "", time.Time{}, fmt.Errorf("lease %s: %w", name, explain(err, 1))
+	}
+	return l.owner, time.Unix(0, l.until), nil
+}
+
 // change makes the step that the holder asks for, and says whether there is
 // something to store.
 func (l *lease) change(holder string, now time.Time, ttl time.Duration) bool {

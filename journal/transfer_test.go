@@ -6,6 +6,7 @@ import (
 	"iter"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"selfprotect/journal"
 )
@@ -102,4 +103,26 @@ func TestExtendRefuses(t *testing.T) {
 	if _, err := other.Extend(t.Context(), 0, from.Records(t.Context(), 5)); !errors.Is(err, journal.ErrConflict) {
 		t.Errorf("into another journal: %v", err)
 	}
+}
+
+func TestHolder(t *testing.T) {
+	j := logOf(t, 0)
+	is := func(want string) {
+		t.Helper()
+		if owner, _, err := j.Holder(t.Context(), "acl"); owner != want || err != nil {
+			t.Errorf("%q has it, %v; want %q", owner, err, want)
+		}
+	}
+	is("")
+	lease := func(ttl time.Duration) {
+		if _, _, _, err := j.Lease(t.Context(), "acl", "me", ttl); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lease(time.Hour)
+	is("me")
+	lease(0)
+	is("")
+	lease(time.Nanosecond)
+	is("") // it has run out
 }
