@@ -242,6 +242,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case undoMsg:
 		m.frame = ""
 		return m, m.askUndo(msg)
+	case blockMsg:
+		m.frame = ""
+		return m, m.askBlock(msg)
 	case jobMsg:
 		m.frame = ""
 		return m, m.jobDone(msg)

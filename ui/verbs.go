@@ -26,6 +26,7 @@ func decideKeys() []binding {
 		{"restore", []string{"r"}, group, "restore", "write back an entry that somebody removed (asks first)", on(restoring()), (*Model).restore},
 		{"pin", []string{"P"}, group, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire", (*Model).whyPin, (*Model).pin},
 		{"undo", []string{"U"}, group, "undo", "take back the last decision about the highlighted row (shows the effect, asks first)", on(undoing()), (*Model).undo},
+		{"block", []string{"b"}, group, "", "block an address that you name, or that of the highlighted row; shows the effect and asks why", nil, (*Model).blockByHand},
 		{"allow", []string{"A"}, group, "", "never block the address of the highlighted row; asks for how long and why", on(allowing(time.Time{})), (*Model).allow},
 		{"allowed", []string{"N"}, group, "", "what is never blocked by the word of a person", nil, (*Model).openAllowed},
 		{"recent", []string{"z"}, group, "", "what was decided lately, here and elsewhere, and take it back from there", nil, (*Model).openRecent},
