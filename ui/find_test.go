@@ -519,3 +519,22 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+// TestColumnsOfTheConfiguration: they are what a list comes with, until :columns.
+func TestColumnsOfTheConfiguration(t *testing.T) {
+	store := &memory{}
+	with := func(c *Config) { c.Store, c.Columns = store, map[string][]string{"alerts": {"user", "age"}} }
+	s := newScreen(t, 120, 40, with)
+	s.show(varied())
+	s.expect(" USER      AGE")
+	s.m.commandColumns("addr age")
+	s.keepNow()
+	s = newScreen(t, 120, 40, with)
+	s.show(varied())
+	s.expect(" ADDRESS ")
+	s.m.commandColumns("default")
+	s.keepNow()
+	s = newScreen(t, 120, 40, with)
+	s.show(varied())
+	s.expect(" USER      AGE")
+}
