@@ -23,6 +23,7 @@ const module = "selfprotect"
 var imports = map[string][]string{
 	"":                      {"cli"},
 	"cli":                   {"all"},
+	"docs/picture":          {},
 	"config":                {"policy", "firewall", "alert"},
 	"threatstack":           {"alert"},
 	"alert":                 {},

@@ -64,6 +64,21 @@ func TestGoldenFrames(t *testing.T) {
 			f.Problems = []engine.Problem{{Severity: engine.Fault, Text: f.Sources[0].Err, Hint: "polling goes on"}, {Severity: engine.Fault, Text: f.ACLs[0].Err}}
 			s.show(f)
 		},
+		"stale": func(s *screen) {
+			s.show(full())
+			s.clock.advance(4 * time.Minute)
+			s.send(tickMsg{})
+		},
+		"masked": func(s *screen) { s.show(full()); s.press("M") },
+		"copied": func(s *screen) { s.show(full()); s.press("C") },
+		"problems": func(s *screen) {
+			f := full()
+			f.Problems = []engine.Problem{{Severity: engine.Fault, Text: "alert API: no answer", Hint: "polling goes on"}}
+			s.show(f)
+			s.clock.advance(2 * time.Minute)
+			s.show(full())
+			s.press("!")
+		},
 		"full-acl": func(s *screen) { s.show(crowded()) },
 		"widening": func(s *screen) { s.show(widening()); s.press("2") },
 		"pinned": func(s *screen) {
@@ -95,17 +110,38 @@ func TestGoldenFrames(t *testing.T) {
 				s := newScreen(t, size[0], size[1])
 				set(s)
 				golden(t, fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), s.frame())
+				// The words are the same in every theme: nothing is told by colour alone.
+				for _, theme := range []string{"light", "mono", "safe"} {
+					other := newScreen(t, size[0], size[1], func(c *Config) { c.Theme = theme })
+					set(other)
+					if other.frame() != s.frame() {
+						t.Errorf("%s reads otherwise in %s", name, theme)
+					}
+				}
 			})
 		}
 	}
 }
 
-// TestThemes holds the colours of one frame in each theme.
+// TestThemes holds the colours of some frames in each theme.
 func TestThemes(t *testing.T) {
+	states := map[string]*engine.Snapshot{"": full(), "-hostile": hostile(), "-full": crowded()}
+	auto := full()
+	auto.Base, auto.Sources[0].Watches[0].Mode = policy.Auto, policy.Auto
+	states["-auto"] = auto
+	failing := full()
+	failing.Sources[0].Err, failing.ACLs[0].ReadAt = "alert API: no answer", t0.Add(-10*time.Minute)
+	failing.Problems = []engine.Problem{{Severity: engine.Fault, Text: "alert API: no answer", Hint: "polling goes on"}}
+	states["-failing"] = failing
 	for _, name := range []string{"dark", "light", "mono", "safe"} {
-		s := newScreen(t, 80, 24, func(c *Config) { c.Theme = name })
+		for state, snap := range states {
+			s := newScreen(t, 80, 24, func(c *Config) { c.Theme, c.Production = name, []string{"no match"} })
+			s.show(snap)
+			golden(t, "theme-"+name+state, strings.ReplaceAll(s.m.View().Content, "\x1b", "␛"))
+		}
+		s := newScreen(t, 80, 24, func(c *Config) { c.Theme, c.Production = name, []string{"*"} })
 		s.show(full())
-		golden(t, "theme-"+name, strings.ReplaceAll(s.m.View().Content, "\x1b", "␛"))
+		golden(t, "theme-"+name+"-production", strings.ReplaceAll(s.m.View().Content, "\x1b", "␛"))
 	}
 }
 

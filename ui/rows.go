@@ -107,7 +107,8 @@ func (m *Model) tabs(w int) string {
 		}
 	}
 	if n := w - segWidth(segs) - segWidth(right); n > 0 {
-		segs = append(segs, seg{m.th.rule, strings.Repeat(m.gl.rule, n)})
+		edge, rule, _ := m.edge()
+		segs = append(segs, seg{edge, strings.Repeat(rule, n)})
 	}
 	return spread(w, segs, right)
 }
@@ -116,7 +117,8 @@ func (m *Model) tabs(w int) string {
 // lines between them, without the names of lists that are not open, in the end with
 // those of the open one and the proposals alone.
 func (m *Model) titleSegs(titles []tabTitle, short int) []seg {
-	segs := []seg{{m.th.rule, m.gl.rule}}
+	edge, rule, _ := m.edge()
+	segs := []seg{{edge, rule}}
 	for _, t := range titles {
 		name := t.name
 		switch {
@@ -146,7 +148,7 @@ func (m *Model) titleSegs(titles []tabTitle, short int) []seg {
 		}
 		segs = append(segs, seg{p, text + " "})
 		if short < 2 {
-			segs = append(segs, seg{m.th.rule, m.gl.rule})
+			segs = append(segs, seg{edge, rule})
 		}
 	}
 	return segs
