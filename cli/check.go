@@ -191,6 +191,9 @@ func inTwo(err error) (what, fix string) {
 	if errors.As(err, &creds) {
 		return strings.TrimPrefix(err.Error(), "threat stack credentials: "), ""
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time", "check the network, its names (DNS) and any proxy"
+	}
 	var api *threatstack.Error
 	if errors.As(err, &api) {
 		return api.Op + ": " + api.Message, api.Hint

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -102,6 +103,9 @@ func TestInTwo(t *testing.T) {
 		if what, fix := inTwo(errors.New(tt[0])); what != tt[1] || fix != tt[2] {
 			t.Errorf("%q gives %q and %q", tt[0], what, fix)
 		}
+	}
+	if what, fix := inTwo(fmt.Errorf("alert API: self-test: stopped: %w", context.DeadlineExceeded)); what != "no answer in time" || fix == "" {
+		t.Errorf("%q, %q", what, fix)
 	}
 	if what, fix := inTwo(&config.CredentialsError{Missing: []string{"TS_API_KEY"}, Looked: []string{"the environment"}}); what != "TS_API_KEY is missing; looked in the environment" || fix != "" {
 		t.Errorf("%q, %q", what, fix)

@@ -56,7 +56,7 @@ func identity(c *checker, id nacl.Identity) {
 	if c.failed(what, id.Err, "aws sts get-caller-identity tries the same credentials") {
 		return
 	}
-	c.ok(what, "%s", id.ARN)
+	c.ok(what, "%s, credentials from %s", id.ARN, cmp.Or(id.Source, "the SDK"))
 	if id.Expires.IsZero() {
 		return
 	}

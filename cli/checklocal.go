@@ -64,13 +64,23 @@ func checkOwn(c *checker, cfg *config.Config, acls []firewall.ACL) {
 		for _, w := range a.Warnings {
 			if strings.Contains(w, guardLacks) && !told[w] {
 				told[w] = true
-				c.warn("own addresses", w, "grant it as "+policyFile(cfg)+" does, or name the addresses in never_block")
+				c.warn("own addresses", lacking(w), "grant it as "+policyFile(cfg)+" does, or name the addresses in never_block")
 			}
 		}
 	}
 	if len(told) == 0 {
 		c.ok("own addresses", "%d networks and addresses of our own in AWS, every part read", own)
 	}
+}
+
+// lacking shortens a warning to what is lacking and why.
+func lacking(warning string) string {
+	what, cause, ok := strings.Cut(warning, ", so the guard lacks them: ")
+	if !ok {
+		return warning
+	}
+	cause, _, _ = strings.Cut(cause, ": ")
+	return what + ": " + cause
 }
 
 func checkRanges(c *checker, cfg *config.Config) {

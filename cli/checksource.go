@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +28,7 @@ func checkSource(ctx context.Context, c *checker, cfg *config.Config) {
 	if c.failed("alert API credentials", err, "selfprotect config init asks for them and keeps them in a file of mode 0600") {
 		return
 	}
-	c.ok("alert API credentials", "from %s", homely(creds.From))
+	c.ok("alert API credentials", "from %s", withMode(creds.From))
 	for _, w := range creds.Warnings {
 		what, fix, _ := strings.Cut(w, "; run: ")
 		c.warn("alert API credentials", what, fix)
@@ -45,6 +47,17 @@ func checkSource(ctx context.Context, c *checker, cfg *config.Config) {
 		checkRule(ctx, c, client, w)
 	}
 	checkAgents(ctx, c, client)
+}
+
+// withMode adds their mode to the names of files.
+func withMode(places string) string {
+	list := strings.Split(places, ", ")
+	for i, p := range list {
+		if info, err := os.Stat(p); err == nil && filepath.IsAbs(p) {
+			list[i] = fmt.Sprintf("%s (mode %04o)", homely(p), info.Mode().Perm())
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // checkClock compares the clocks: what the service said of a stale time stamp, or

@@ -315,8 +315,11 @@ func (o *initOptions) pickRules(ctx context.Context, rules []foundRule) ([]found
 func (o *initOptions) network(ctx context.Context) error {
 	heading(o.out, "Network ACL")
 	found, err := o.discover(ctx)
-	if err != nil {
+	if nacl.CredentialError(err) {
 		return credentialError(err)
+	}
+	if err != nil {
+		return err
 	}
 	if len(found.ACLs) == 0 {
 		return credentialError(fmt.Errorf("there is no network ACL in %s of this account: check region and profile", found.Region))

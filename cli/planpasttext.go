@@ -19,13 +19,12 @@ func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 // addresses of each kind are listed.
 func (r *pastReport) text(most int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "replay of %s to %s, in %s mode; nothing was written\n", stamp(r.From), stamp(r.Until), r.Mode)
+	fmt.Fprintf(&b, "replay of %s to %s, %s mode; nothing was written\n", stamp(r.From), stamp(r.Until), r.Mode)
 	for _, rule := range r.Rules {
-		name := rule.Name
-		if name != "" {
-			name = " " + name
+		fmt.Fprintf(&b, "  %s of rule %s\n", counted(rule.Alerts, "alert"), rule.ID)
+		if rule.Name != "" {
+			fmt.Fprintf(&b, "    %s\n", rule.Name)
 		}
-		fmt.Fprintf(&b, "  rule %s%s: %d alerts\n", rule.ID, name, rule.Alerts)
 	}
 	verb := "would have been blocked"
 	if r.Mode != policy.Auto.String() {

@@ -146,6 +146,7 @@ type Identity struct {
 	Region, Profile, Role string
 	Account, ARN          string
 	Expires               time.Time // of the credentials; zero when they do not expire
+	Source                string    // where the SDK found them, in its words
 	Err                   error
 }
 
@@ -166,8 +167,11 @@ func (b *Backend) Identity(ctx context.Context) []Identity {
 			id.Err = explain(err, g)
 		} else {
 			id.Account, id.ARN = aws.ToString(who.Account), aws.ToString(who.Arn)
-			if c, err := g.cfg.Credentials.Retrieve(ctx); err == nil && c.CanExpire {
-				id.Expires = c.Expires
+			if c, err := g.cfg.Credentials.Retrieve(ctx); err == nil {
+				id.Source = c.Source
+				if c.CanExpire {
+					id.Expires = c.Expires
+				}
 			}
 		}
 		out = append(out, id)
