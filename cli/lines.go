@@ -38,6 +38,9 @@ func (p *parts) lines(ctx context.Context, r *reloader, stdout io.Writer) error 
 	stopDog := watchdog(p.metrics.Alive)
 	defer stopDog()
 	tellSystemd(daemon.SdNotifyReady)
+	if err := r.fallen(w); err != nil {
+		cancel() // nobody reads the lines any more
+	}
 	failed := r.follow(ctx, cancel, p, w, updates)
 	err = <-ended
 	wait()

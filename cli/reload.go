@@ -30,6 +30,7 @@ type reloader struct {
 	terminals []*os.File      // that were terminals at the start
 	started   bool            // the engine of this configuration ran
 	next      *config.Config  // what to run after this one; nil: nothing
+	failed    string          // why the configuration before this one could not be run
 	status    string
 }
 
@@ -44,13 +45,13 @@ func (o *options) runLines(ctx context.Context, cmd *cobra.Command, cfg *config.
 	var old *config.Config
 	for {
 		r.started, r.next = false, nil
-		err := r.once(ctx, cmd.OutOrStdout(), cfg, old == nil)
+		err := r.once(ctx, cmd.OutOrStdout(), cfg, old == nil && r.failed == "")
 		switch {
 		case ctx.Err() == nil && r.next != nil:
 			old, cfg = cfg, r.next
 		case err != nil && ctx.Err() == nil && !r.started && old != nil:
 			fmt.Fprintln(r.stderr, "selfprotect: the new configuration could not be run, the old one goes on:", err)
-			cfg, old = old, nil
+			cfg, old, r.failed = old, nil, err.Error()
 		default:
 			return err
 		}
@@ -151,6 +152,16 @@ func (r *reloader) refuse(w *lineWriter, err error) error {
 		}
 	}
 	return nil
+}
+
+// fallen tells that this configuration runs because the one after it could not.
+func (r *reloader) fallen(w *lineWriter) error {
+	if r.failed == "" {
+		return nil
+	}
+	why := clean(r.failed)
+	r.failed = ""
+	return w.say(engine.LogLine{Severity: engine.Fault, Event: "config", Text: "the new configuration could not be run, the old one goes on", Reason: why})
 }
 
 // accept tells what is different, key by key.
