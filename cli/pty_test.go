@@ -57,7 +57,7 @@ func hostileTexts() []string {
 
 // harmless are the control sequences that the console itself may send. A sequence
 // from an alert that got through would be another one, or stand inside a text.
-var harmless = regexp.MustCompile(`^(\x1b\[[0-9;:]*m|\x1b\[[0-9;]*[HJKABCDEFGXdbaefIZPLMT@S\x60]|\x1b\[\?[0-9;]+[hl]|\x1b\[\?[0-9]+\$p|\x1b\[[<>=?]?[0-9;]*[uc]|\x1b\[>[0-9;]*[mq]|\x1b\[[0-9 ]*q|\x1b\[[0-9;]*r|\x1b\[!p|\x1b\[\?5W|\x1b[=>78M]|\x1b\(B|\x1b\[[0-9;]*t|\x1b\][02];[ -~]*(\x07|\x1b\\)|\x1b\]7501;[a-zA-Z0-9=:;+/. -]*(\x07|\x1b\\)|\x1b\]1[012];\?(\x07|\x1b\\)|\x1b\]11[012](\x07|\x1b\\)|\x1bP\+q[0-9a-fA-F]*\x1b\\|\x0f|\x0e)`)
+var harmless = regexp.MustCompile(`^(\x1b\[[0-9;:]*m|\x1b\[[0-9;]*[HJKABCDEFGXdbaefIZPLMT@S\x60]|\x1b\[\?[0-9;]+[hl]|\x1b\[\?[0-9]+\$p|\x1b\[[<>=?]?[0-9;]*[uc]|\x1b\[>[0-9;]*[mq]|\x1b\[[0-9 ]*q|\x1b\[[0-9;]*r|\x1b\[!p|\x1b\[\?5W|\x1b[=>78M]|\x1b\(B|\x1b\[[0-9;]*t|\x1b\][02];[ -~]*(\x07|\x1b\\)|\x1b\]9;(auto mode stopped itself|[a-z]+ stale|[0-9]+ alerts? of high severity|[0-9]+ proposals? waits? for you|, )+(: [0-9a-f.:/]+)?\x07|\x1b\]7501;[a-zA-Z0-9=:;+/. -]*(\x07|\x1b\\)|\x1b\]1[012];\?(\x07|\x1b\\)|\x1b\]11[012](\x07|\x1b\\)|\x1bP\+q[0-9a-fA-F]*\x1b\\|\x0f|\x0e)`)
 
 // TestHostileTextOnATerminal sends every hostile text in every field of an alert
 // to the real program in a real terminal, and looks at each byte that comes out
