@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -108,12 +109,12 @@ type section struct {
 // findings runs the groups side by side and gives their lines in order.
 func (o *checkOptions) findings(ctx context.Context, cfg *config.Config) []finding {
 	acls := make(chan []firewall.ACL, 1) // for the guard, once they are read
-	a := &awsCheck{cfg: cfg, read: acls}
+	a := &awsCheck{cfg: own(cfg), read: acls}
 	sections := []section{
 		{groupConfig, func(_ context.Context, c *checker) { checkConfig(c, cfg) }},
-		{groupSource, func(ctx context.Context, c *checker) { checkSource(ctx, c, cfg) }},
+		{groupSource, func(ctx context.Context, c *checker) { checkSource(ctx, c, own(cfg)) }},
 		{groupAWS, a.check},
-		{groupGuard, func(ctx context.Context, c *checker) { checkGuard(ctx, c, cfg, o.env, acls) }},
+		{groupGuard, func(ctx context.Context, c *checker) { checkGuard(ctx, c, own(cfg), o.env, acls) }},
 		{groupJournal, func(ctx context.Context, c *checker) { checkJournal(ctx, c, cfg, o.verify) }},
 		{groupTerminal, func(ctx context.Context, c *checker) { checkTerminal(ctx, c, o.env, o.terminal) }},
 	}
@@ -132,6 +133,13 @@ func (o *checkOptions) findings(ctx context.Context, cfg *config.Config) []findi
 		out = append(out, l...)
 	}
 	return out
+}
+
+// own gives a copy for one group: making a client adds warnings to its configuration.
+func own(cfg *config.Config) *config.Config {
+	c := *cfg
+	c.Warnings = slices.Clone(cfg.Warnings)
+	return &c
 }
 
 // within runs a group with a time limit. One that does not keep to it is left
