@@ -8,6 +8,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"pgregory.net/rapid"
 
 	"selfprotect/blocklist"
 	"selfprotect/engine"
@@ -456,4 +457,84 @@ func TestFindingFrames(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestPaletteProperty: whatever comes while the palette is open, an action acts on
+// what the frame before it highlighted and on nothing else, only when that is still
+// so, and what asks with a key asks here too.
+func TestPaletteProperty(t *testing.T) {
+	asks := map[string]bool{"unblock": true, "restore": true, "undo": true}
+	rapid.Check(t, func(rt *rapid.T) {
+		w := &world{rt: rt, s: newScreen(t, rapid.IntRange(40, 200).Draw(rt, "w"), 40)}
+		s := w.s
+		s.show(w.snapshot())
+		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
+			s.clock.advance(time.Second)
+			s.press(rapid.SampledFrom(strings.Fields("1 2 3 j j k t o O G g esc")).Draw(rt, "key"))
+			if s.m.dialog != nil || s.m.overlay != overlayNone {
+				s.press("esc")
+			}
+			s.clock.advance(time.Second)
+			shown, before := s.m.drawn, len(s.con.calls)
+			s.press(":")
+			for range rapid.IntRange(0, 2).Draw(rt, "snapshots") {
+				s.show(w.snapshot())
+			}
+			action := rapid.SampledFrom([]string{"approve", "deny", "unblock", "pin", "restore", "undo", "sort age", "columns age addr", "group", "filter 198", "mode auto"}).Draw(rt, "action")
+			s.typeIn(action)
+			s.send(keyMsg("enter"))
+			for _, c := range s.con.calls[before:] {
+				i := slices.IndexFunc(shown.targets, func(x target) bool { return x.block == c.id })
+				if i < 0 || asks[action] || c.mode != 0 {
+					rt.Fatalf("%s decided %s %s; shown was %+v", action, c.d.Verb, c.id, shown.targets)
+				}
+				if live := newIndex(s.m.live).target(c.id); live == nil || live.digest != c.d.Effect || live.state != shown.targets[i].state {
+					rt.Fatalf("%s decided what is not there any more: %s", action, c.id)
+				}
+			}
+			if s.m.dialog != nil {
+				s.press("esc")
+			}
+		}
+	})
+}
+
+// FuzzFind types anything at the prompts: every frame fits its terminal, and
+// nothing is decided without a question but what is named in full.
+func FuzzFind(f *testing.F) {
+	f.Add("/sev>=high \"a b\n:sort -age\no", uint8(120), uint8(40))
+	f.Add(":columns age\t\t\n:view save x\n5:view delete x\nt \n", uint8(45), uint8(20))
+	f.Add("/état:é\x1b:goto ::1\n?/mark\n\x1b", uint8(80), uint8(24))
+	f.Fuzz(func(t *testing.T, keys string, w, h uint8) {
+		s := newScreen(t, max(int(w), 1), max(int(h), 1), func(c *Config) { c.Store = &memory{} })
+		s.show(hostile())
+		special := map[rune]tea.KeyPressMsg{'\n': {Code: tea.KeyEnter}, '\t': {Code: tea.KeyTab}, 0x1b: {Code: tea.KeyEscape}, 0x7f: {Code: tea.KeyBackspace}, ' ': {Code: tea.KeySpace, Text: " "}, '^': {Code: tea.KeyUp}, '_': {Code: tea.KeyDown}}
+		for _, r := range keys {
+			k, ok := special[r]
+			if !ok {
+				k = tea.KeyPressMsg{Code: r, Text: string(r)}
+			}
+			s.clock.advance(200 * time.Millisecond)
+			s.send(k)
+		}
+	})
+}
+
+// TestColumnsOfTheConfiguration: they are what a list comes with, until :columns.
+func TestColumnsOfTheConfiguration(t *testing.T) {
+	store := &memory{}
+	with := func(c *Config) { c.Store, c.Columns = store, map[string][]string{"alerts": {"user", "age"}} }
+	s := newScreen(t, 120, 40, with)
+	s.show(varied())
+	s.expect(" USER      AGE")
+	s.m.commandColumns("addr age")
+	s.keepNow()
+	s = newScreen(t, 120, 40, with)
+	s.show(varied())
+	s.expect(" ADDRESS ")
+	s.m.commandColumns("default")
+	s.keepNow()
+	s = newScreen(t, 120, 40, with)
+	s.show(varied())
+	s.expect(" USER      AGE")
 }

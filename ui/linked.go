@@ -119,6 +119,32 @@ func (m *Model) linkedRows() map[string]bool {
 	return rows
 }
 
+// linkage is what belongs to the entry under the cursor, worked out once for each
+// entry, snapshot and list.
+type linkage struct {
+	entry string
+	ix    *index
+	first *string // of the list's rows
+	rows  map[string]bool
+	at    int // the first of them in the list; -1 when it has none
+}
+
+func (m *Model) linkageOf(l *list) linkage {
+	if len(l.ids) == 0 {
+		return linkage{at: -1}
+	}
+	if k := m.linkedTo; k.ix == m.ix && k.entry == m.aclAt && k.first == &l.ids[0] {
+		return k
+	}
+	rows := m.linkedRows()
+	at := -1
+	if len(rows) > 0 {
+		at = slices.IndexFunc(l.ids, func(id string) bool { return rows[id] })
+	}
+	m.linkedTo = linkage{m.aclAt, m.ix, &l.ids[0], rows, at}
+	return m.linkedTo
+}
+
 // visibleRows are the rows on the screen. While the cursor is in the network ACL
 // they are those around the rows that belong to its entry.
 func (m *Model) visibleRows(l *list) (from, to int) {
@@ -127,16 +153,13 @@ func (m *Model) visibleRows(l *list) (from, to int) {
 	if m.pane != paneACL {
 		return from, to
 	}
-	m.linked = m.linkedRows()
-	if len(m.linked) == 0 {
-		return from, to
-	}
-	i := slices.IndexFunc(l.ids, func(id string) bool { return m.linked[id] })
-	if i < 0 || i >= from && i < to {
+	k := m.linkageOf(l)
+	m.linked = k.rows
+	if k.at < 0 || k.at >= from && k.at < to {
 		return from, to
 	}
 	n := to - from
-	from = max(0, min(i-n/2, len(l.ids)-n))
+	from = max(0, min(k.at-n/2, len(l.ids)-n))
 	return from, from + n
 }
 

@@ -12,7 +12,7 @@ import (
 func (m *Model) openMenu() tea.Cmd {
 	var choices []option
 	for _, b := range m.keys.list {
-		if b.group != "decide" || len(b.keys) == 0 || b.when == nil && b.action != "mode" {
+		if b.group != "decide" || len(b.keys) == 0 || b.when == nil && b.action != "mode" && b.action != "block" {
 			continue
 		}
 		o := option{key: b.keys[0], text: b.help, why: b.why(m), do: b.do}

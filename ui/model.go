@@ -54,18 +54,19 @@ type Model struct {
 	snap *engine.Snapshot // the one that is shown: live, or frozen while paused
 	ix   *index           // of snap
 
-	tab     tab
-	pane    pane
-	lists   [tabCount]list
-	marks   [tabCount]marks
-	acl     int    // which ACL is shown
-	aclAt   string // the line of it under the cursor
-	aclIdx  int
-	linked  map[string]bool // rows that belong to that line
-	allowAt string          // the prefix under the cursor of what is never blocked
-	deedAt  string          // the decision under the cursor of the recent ones
-	pageRow string          // the row that has a page
-	scroll  [paneCount]int
+	tab      tab
+	pane     pane
+	lists    [tabCount]list
+	marks    [tabCount]marks
+	acl      int    // which ACL is shown
+	aclAt    string // the line of it under the cursor
+	aclIdx   int
+	linkedTo linkage
+	linked   map[string]bool // rows that belong to that line
+	allowAt  string          // the prefix under the cursor of what is never blocked
+	deedAt   string          // the decision under the cursor of the recent ones
+	pageRow  string          // the row that has a page
+	scroll   [paneCount]int
 
 	filter    string // in force, and understood
 	query     query
@@ -241,6 +242,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case undoMsg:
 		m.frame = ""
 		return m, m.askUndo(msg)
+	case blockMsg:
+		m.frame = ""
+		return m, m.askBlock(msg)
 	case jobMsg:
 		m.frame = ""
 		return m, m.jobDone(msg)

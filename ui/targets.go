@@ -32,10 +32,10 @@ type target struct {
 	state   blocklist.State
 	drifted bool
 	pinned  bool
-	cover   bool // a grant to widen
-	decided bool // its last decision can be taken back
-	high    bool // an alert of high severity is behind it
-	effect  []string
+	cover   bool             // a grant to widen
+	decided bool             // its last decision can be taken back
+	high    bool             // an alert of high severity is behind it
+	shown   *engine.Proposal // whose effect is decided
 }
 
 // noteDrawn keeps what the frame that was just made shows.
@@ -136,7 +136,7 @@ func (ix *index) blocksOfAlert(a *engine.AlertRow) []blocklist.ID {
 func (ix *index) target(id blocklist.ID) *target {
 	if p := ix.proposals[id]; p != nil {
 		return &target{block: id, digest: p.Digest, cidr: p.Prefix.String(), prefix: p.Prefix, state: blocklist.Pending,
-			cover: p.Cover, decided: p.Before != nil, high: high(p.Severity), effect: effectText(p)}
+			cover: p.Cover, decided: p.Before != nil, high: high(p.Severity), shown: p}
 	}
 	if b := ix.blocks[id]; b != nil {
 		return &target{block: id, cidr: b.Prefix.String(), prefix: b.Prefix, state: b.State, drifted: ix.drifted[id],
@@ -251,4 +251,12 @@ func directionWord(d alert.Direction) string {
 		return "inbound"
 	}
 	return "outbound"
+}
+
+// effect says in plain lines what approving a target would do; nothing for others.
+func (t target) effect() []string {
+	if t.shown == nil {
+		return nil
+	}
+	return effectText(t.shown)
 }

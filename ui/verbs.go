@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ func decideKeys() []binding {
 		{"restore", []string{"r"}, group, "restore", "write back an entry that somebody removed (asks first)", on(restoring()), (*Model).restore},
 		{"pin", []string{"P"}, group, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire", (*Model).whyPin, (*Model).pin},
 		{"undo", []string{"U"}, group, "undo", "take back the last decision about the highlighted row (shows the effect, asks first)", on(undoing()), (*Model).undo},
+		{"block", []string{"b"}, group, "", "block an address that you name, or that of the highlighted row; shows the effect and asks why", nil, (*Model).blockByHand},
 		{"allow", []string{"A"}, group, "", "never block the address of the highlighted row; asks for how long and why", on(allowing(time.Time{})), (*Model).allow},
 		{"allowed", []string{"N"}, group, "", "what is never blocked by the word of a person", nil, (*Model).openAllowed},
 		{"recent", []string{"z"}, group, "", "what was decided lately, here and elsewhere, and take it back from there", nil, (*Model).openRecent},
@@ -205,7 +207,7 @@ func (c *choice) leaveWide() {
 // approveWide wants the CIDR typed: nobody blocks a thousand addresses by a slip.
 func (m *Model) approveWide(t target) tea.Cmd {
 	a := approving()
-	return m.askText("Approve "+t.cidr+"? It is wide: "+coveredBy(t.prefix)+".", t.effect, wordInput(t.cidr, "type "+t.cidr+" exactly; esc cancels"), "approve "+t.cidr,
+	return m.askText("Approve "+t.cidr+"? It is wide: "+coveredBy(t.prefix)+".", t.effect(), wordInput(t.cidr, "type "+t.cidr+" exactly; esc cancels"), "approve "+t.cidr,
 		func(m *Model, _ string) tea.Cmd { return m.decideStill(a, t, "approved in the console") })
 }
 
@@ -244,7 +246,7 @@ func (m *Model) revoke() tea.Cmd {
 // pin pins what is in force, or takes the pins back when all is pinned.
 func (m *Model) pin() tea.Cmd {
 	a, reason, means := pinning(blocklist.Pin), "pinned in the console", "They come before everything and do not expire."
-	if m.drawn.target != nil && m.drawn.target.pinned && m.drawn.marks.len() == 0 {
+	if !m.fitsAny(a) && m.fitsAny(pinning(blocklist.Unpin)) {
 		a, reason, means = pinning(blocklist.Unpin), "unpinned in the console", "Their time to live starts anew."
 	}
 	c, ok := m.choose(a)
@@ -255,6 +257,16 @@ func (m *Model) pin() tea.Cmd {
 		return m.decide(c.ok[0], a, reason)
 	}
 	return m.askAll(a, c, reason, means)
+}
+
+// fitsAny says whether an action fits something of what the last frame showed as
+// marked, else as highlighted.
+func (m *Model) fitsAny(a action) bool {
+	ts := m.drawn.targets
+	if m.drawn.marks.len() > 0 {
+		ts, _ = m.drawn.markedTargets()
+	}
+	return slices.ContainsFunc(ts, func(t target) bool { return a.whyNot(m, t) == "" })
 }
 
 func (m *Model) restore() tea.Cmd {
@@ -274,7 +286,7 @@ func (m *Model) restore() tea.Cmd {
 func (m *Model) askReason(a action, c choice, means string) tea.Cmd {
 	text := append([]string{means}, c.lines()...)
 	if c.alone() {
-		text = append(text[:1:1], c.ok[0].effect...)
+		text = append(text[:1:1], c.ok[0].effect()...)
 	}
 	return m.askText(c.title(a), text, reasonInput(), a.name, func(m *Model, why string) tea.Cmd {
 		if c.alone() {
@@ -312,8 +324,8 @@ func (c choice) lines() []string {
 	var out []string
 	for _, t := range c.ok {
 		line := t.cidr
-		if len(t.effect) > 0 {
-			line = t.effect[0]
+		if e := t.effect(); len(e) > 0 {
+			line = e[0]
 		}
 		out = append(out, line)
 	}
