@@ -538,3 +538,19 @@ func TestColumnsOfTheConfiguration(t *testing.T) {
 	s.show(varied())
 	s.expect(" USER      AGE")
 }
+
+// TestGotoLeavesAView: a row outside the view is found on its own list.
+func TestGotoLeavesAView(t *testing.T) {
+	s := newScreen(t, 120, 40, func(c *Config) { c.Views = []View{NewView("one", "proposals", "cidr:198.51.100.1", "", nil, false)} })
+	s.show(varied())
+	s.press("5")
+	s.command("goto 198.51.100.4")
+	if s.m.view != 0 || s.m.tab != tabProposals || s.m.list().cursor != string(varied().Proposals[3].ID) {
+		t.Errorf("view %d, list %d, cursor %s", s.m.view, s.m.tab, s.m.list().cursor)
+	}
+	s.press("5")
+	s.command("goto 203.0.113.3")
+	if s.m.tab != tabBlocks || s.m.list().cursor != string(varied().Blocks[2].ID) {
+		t.Errorf("list %d, cursor %s", s.m.tab, s.m.list().cursor)
+	}
+}

@@ -195,11 +195,14 @@ func (m *Model) jump() tea.Cmd {
 		if i < 0 {
 			continue
 		}
+		id := l.ids[i]
 		if t != m.tab {
-			m.open(t)
+			m.open(t) // out of any view, so the row may stand elsewhere
 		}
 		m.pane, l.follow = paneList, false
-		l.to(i)
+		if i = slices.Index(l.ids, id); i >= 0 {
+			l.to(i)
+		}
 		m.scroll[paneDetail] = 0
 		return nil
 	}

@@ -363,28 +363,20 @@ func (m *Model) commandTheme(arg string) tea.Cmd {
 	return nil
 }
 
-// commandGoto goes to the row of an address or prefix: on this list, else on the
-// first that has it.
+// commandGoto goes to the row of an address or prefix: on the list on the screen,
+// else, out of any view, on the first that has it.
 func (m *Model) commandGoto(arg string) tea.Cmd {
 	want, err := parseNet(arg)
 	if err != nil {
-		m.say(fmt.Sprintf("%q is no address or prefix", clean(arg)), true)
+		m.say(strings.TrimSuffix(quoted("", arg), " ")+" is no address or prefix", true)
 		return nil
 	}
-	for _, t := range []tab{m.tab, tabProposals, tabBlocks, tabAlerts, tabLog} {
-		m.refillOne(t)
-		for i, id := range m.lists[t].ids {
-			r := m.record(t, m.leadOf(t, id))
-			if s := (&rowSubject{m: m, rec: r}); r.empty() || !s.within(want) {
-				continue
-			}
-			if t != m.tab {
-				m.open(t)
-			}
-			m.pane = paneList
-			m.list().follow = false
-			m.list().to(i)
-			m.movedAt, m.scroll[paneDetail] = m.now, 0
+	if m.gotoIn(m.tab, want) {
+		return nil
+	}
+	m.leaveView()
+	for _, t := range []tab{tabProposals, tabBlocks, tabAlerts, tabLog} {
+		if m.gotoIn(t, want) {
 			return nil
 		}
 	}
@@ -394,6 +386,26 @@ func (m *Model) commandGoto(arg string) tea.Cmd {
 	}
 	m.say(text+m.inACL(want), true)
 	return nil
+}
+
+// gotoIn goes to a row of a list; false when it has none of that prefix.
+func (m *Model) gotoIn(t tab, want netip.Prefix) bool {
+	m.refillOne(t)
+	for i, id := range m.lists[t].ids {
+		r := m.record(t, m.leadOf(t, id))
+		if s := (&rowSubject{m: m, rec: r}); r.empty() || !s.within(want) {
+			continue
+		}
+		if t != m.tab {
+			m.open(t)
+		}
+		m.pane = paneList
+		m.list().follow = false
+		m.list().to(i)
+		m.movedAt, m.scroll[paneDetail] = m.now, 0
+		return true
+	}
+	return false
 }
 
 // inACL says which entry of the network ACL on the screen holds a prefix.

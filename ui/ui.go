@@ -9,6 +9,11 @@
 // does not fit or has changed is left out and named. Nothing opens by itself. A confirmation absorbs keys until input has
 // been quiet, defaults to cancel, and is not answered by the key that opened it.
 //
+// Lists are filtered, sorted and grouped by what their rows are known by, never by
+// their place: the cursor keeps its id, and a group acts for all its members. The
+// palette runs the bindings of the key map: it acts on what the frame before it
+// highlighted, and asks what the key would ask.
+//
 // Update never waits: decisions run in commands with a time limit. View reads no
 // clock: the time was noted with the last message.
 //
