@@ -160,7 +160,9 @@ func (m *Model) allowedPage() []string {
 		if !a.Expires.IsZero() {
 			end = "until " + m.until(a.Expires) + ", " + spanLong(a.Expires.Sub(m.now)) + " left"
 		}
-		text := line(m.w, seg{m.th.bold, "  " + fit(a.Prefix.String(), max(width(a.Prefix.String()), 20)) + " "}, seg{m.th.plain, end}, seg{m.th.dim, "  by " + clean(a.Actor) + " " + age(m.now, a.At) + " ago: " + clean(a.Reason)})
+		name := m.masked(a.Prefix.String())
+		text := line(m.w, seg{m.th.bold, "  " + fit(name, max(width(name), 20)) + " "}, seg{m.th.plain, end},
+			seg{m.th.dim, "  by " + clean(a.Actor) + " " + age(m.now, a.At) + " ago: " + m.masked(clean(a.Reason))})
 		if i == at {
 			text = m.th.cursor.text(fit(stripped(text), m.w))
 			m.scroll[paneList] = min(max(m.scroll[paneList], i-m.bodyHeight()+2), i)

@@ -33,7 +33,7 @@ func (m *Model) blockByHand() tea.Cmd {
 		}
 		return ""
 	}}
-	if list := m.addressesOf(m.drawn.row); len(list) == 1 {
+	if list := m.shownAddresses(m.drawn.row); len(list) == 1 {
 		in.text = []rune(list[0].String())
 	}
 	return m.askText("Block which address?", []string{"It is asked for like any other block: the guard has its say, and what it would do is shown first."}, in, "go on", func(m *Model, s string) tea.Cmd {

@@ -105,6 +105,19 @@ func (m *Model) addressesOf(row string) []netip.Prefix {
 	return slices.Compact(out)
 }
 
+// shownAddresses is addressesOf without those that a mask stands in for: nothing is
+// decided about an address that is not on the screen.
+func (m *Model) shownAddresses(row string) []netip.Prefix {
+	list := m.addressesOf(row)
+	if m.mask == nil {
+		return list
+	}
+	return slices.DeleteFunc(list, func(p netip.Prefix) bool {
+		_, internal := internalAddr(p.Addr())
+		return internal
+	})
+}
+
 func (m *Model) heading(text string) string {
 	return m.rule(m.w, text, false, "")
 }

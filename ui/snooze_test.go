@@ -111,6 +111,26 @@ func TestAllow(t *testing.T) {
 	s.expect("2 never blocked from now on")
 }
 
+// TestMaskedAddressIsNotAllowed: what stands in for an internal address is nothing
+// that a decision may be about.
+func TestMaskedAddressIsNotAllowed(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	a := &allower{console: s.con}
+	s.m.cfg.Console = a
+	s.show(full())
+	s.press("G")
+	s.m.run(s.m.keys.byAction["mask"], "mask")
+	s.m.frame = ""
+	s.frame()
+	s.expect("10.x.x.x")
+	s.press("A")
+	if s.m.dialog != nil {
+		t.Fatalf("asks whether to allow the stand-in of a mask:\n%s", s.frame())
+	}
+	s.press("b")
+	s.expectNot("CIDR> 10.")
+}
+
 // TestAllowedPage: what is never blocked is listed with its end, and is ended from
 // there with a reason.
 func TestAllowedPage(t *testing.T) {

@@ -196,7 +196,7 @@ func (m *Model) choose(a action) (choice, bool) {
 		return c, false
 	}
 	if a.loose && len(ts) == 0 && !c.marked && d.tab == m.tab { // its addresses, if no block is behind the row
-		for _, p := range m.addressesOf(d.row) {
+		for _, p := range m.shownAddresses(d.row) {
 			ts = append(ts, addressTarget(p))
 		}
 	}

@@ -149,7 +149,7 @@ func (m *Model) why(a action) string {
 		return ""
 	}
 	why := "nothing to " + a.name + " on this row"
-	if a.loose && len(m.drawn.targets) == 0 && len(m.addressesOf(m.drawn.row)) > 0 && !m.live.ReadOnly {
+	if a.loose && len(m.drawn.targets) == 0 && len(m.shownAddresses(m.drawn.row)) > 0 && !m.live.ReadOnly {
 		return ""
 	}
 	for i, t := range m.drawn.targets {
