@@ -107,7 +107,7 @@ type world struct {
 	named  string // what the question says, when one is open
 }
 
-var keysOfWorld = strings.Fields("a a a a a d d d u u P P j j k g G 1 2 3 4 tab p / esc enter y y Y ? m r P x x X *a *1 *s *n . s w z A U 5 0 b down up pgdown q o O t")
+var keysOfWorld = strings.Fields("a a a a a d d d u u P P j j k g G 1 2 3 4 tab p / esc enter y y Y ? m r P x x X *a *1 *s *n . s w z A U 5 0 b t o O space M down up pgdown q o O t")
 
 func (w *world) press() { w.strike(rapid.SampledFrom(keysOfWorld).Draw(w.rt, "key")) }
 
