@@ -428,3 +428,38 @@ func TestSuspend(t *testing.T) {
 	s.send(tea.ResumeMsg{})
 	s.expect("went on after 5m in which nothing was watched", "ACL STALE 5m")
 }
+
+// FuzzTexts holds that no text from outside, wherever it stands, disturbs a frame,
+// a copy or a call for attention, masked or not.
+func FuzzTexts(f *testing.F) {
+	f.Add("\x1b]0;owned\x07 10.1.2.3 web-1 `|\n# x", 80, 24)
+	f.Add("漢字 fd12::1 \u202e ip-10-1-1-5", 45, 20)
+	f.Fuzz(func(t *testing.T, text string, w, h int) {
+		s := newScreen(t, w%250, h%80)
+		snap := hostile()
+		for _, a := range snap.Alerts {
+			a.Title, a.Host, a.Note = alert.Clean(text), alert.Clean(text), string(alert.Clean(text))
+			a.Sightings[0].Reasons = []string{text}
+			a.Sightings[0].Evidence[0].Command, a.Sightings[0].Evidence[0].User = alert.Clean(text), alert.Clean(text)
+		}
+		snap.Blocks[0].Why, snap.Proposals[0].Reasons = text, []string{text}
+		snap.Problems = []engine.Problem{{Severity: engine.Fault, Text: string(alert.Clean(text))}}
+		s.show(snap)
+		for _, key := range []string{"1", "C", "esc", "c", "M", "1", "C", "esc", "2", "3", "4", "!", "esc"} {
+			s.press(key)
+		}
+		for _, r := range strings.Join(s.m.copied, "\n") {
+			if r < ' ' && r != '\n' || r >= 0x7f && r < 0xa0 {
+				t.Fatalf("%U is copied", r)
+			}
+		}
+		var a attention
+		a.look(full(), t0)
+		a.look(snap, t0)
+		for _, r := range a.news.text() {
+			if r < ' ' || r > '~' {
+				t.Fatalf("%U would ring", r)
+			}
+		}
+	})
+}

@@ -48,8 +48,8 @@ func scenes() []scene {
 			{`Blocks [2-9]`, []string{"a", "g", "j"}},
 			{`3 of [0-9]+, `, nil},
 		}},
-		{name: "slots", pace: 1.5, quota: 7, steps: []step{
-			{`Proposals ([89]|[1-9][0-9])`, []string{"2", "*", "a", "a"}},
+		{name: "slots", pace: 1.5, quota: 5, steps: []step{
+			{`Proposals (9|[1-9][0-9])`, []string{"2", "*", "a", "a"}},
 			{`y: approve|Approve`, []string{"y"}},
 			{`What was done`, []string{"Escape", "3", "g"}},
 			{`cut-off`, nil},

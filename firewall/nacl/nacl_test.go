@@ -239,6 +239,11 @@ func TestProbe(t *testing.T) {
 func TestReadOnlyMakesNoCall(t *testing.T) {
 	s := server()
 	b := backend(t, s, func(c *Config) { c.ReadOnly = true })
+	for _, g := range b.groups {
+		if g.write != nil {
+			t.Error("a client for writes was made")
+		}
+	}
 	err := b.Do(context.Background(), aclID, firewall.Change{Op: firewall.Create, Direction: firewall.Egress, Number: 1, Prefix: netip.MustParsePrefix("203.0.113.7/32")})
 	if !errors.Is(err, ErrReadOnly) || s.Calls().Total != 0 {
 		t.Errorf("%v after %d calls", err, s.Calls().Total)
