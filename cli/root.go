@@ -51,7 +51,11 @@ with --headless, it writes plain lines, or JSON with --json.`,
 		Example: `# watch the console on made-up alerts, without any account
 selfprotect demo
 
-# with a configuration file
+# the first run: write a configuration and try it, then open the console
+selfprotect config init
+selfprotect
+
+# with another configuration file
 selfprotect --config ~/.config/selfprotect/config.toml
 
 # without one

@@ -247,7 +247,7 @@ func (l *loader) checkPresence() {
 	c := l.config
 	f := l.opts.Flags
 	if !l.opts.Partial && !l.tried["watch"] && len(f.WatchRules) == 0 {
-		l.refuse(Problem{File: c.File, Key: "watch", Message: "no rule is watched", Suggestion: "add [[watch]] with a rule, or give --watchrule"})
+		l.refuse(Problem{File: c.File, Key: "watch", Message: "no rule is watched", Suggestion: "add [[watch]] with a rule, give --watchrule, or let selfprotect config init ask"})
 	}
 	if !l.opts.Partial && !l.tried["acl"] && len(f.ACLs) == 0 {
 		l.refuse(Problem{File: c.File, Key: "acl", Message: "no network ACL is named", Suggestion: "add [[acl]] with an id, or give --aws-acl-id"})
