@@ -195,7 +195,14 @@ func (m *Model) spark(g *group, bars int) string {
 // outside.
 func (m *Model) groupLine(w int, g *group) string {
 	text := fmt.Sprintf(" %s, first %s ago, last %s ago; a decision is about all of them  ", plural(len(g.ids), "row", "rows"), age(m.now, g.first), age(m.now, g.last))
-	return line(w, seg{m.th.bold, text}, seg{m.th.spark, m.spark(g, dayHours)}, seg{m.th.dim, " 24 h"})
+	out := []seg{{m.th.bold, text}}
+	for _, bars := range []int{dayHours, dayHours / 2, dayHours / 3} {
+		if width(text)+bars+5 <= w {
+			out = append(out, seg{m.th.spark, m.spark(g, bars)}, seg{m.th.dim, " 24 h"})
+			break
+		}
+	}
+	return line(w, out...)
 }
 
 // toggleGroups folds the list on the screen by rule and address, or shows every
