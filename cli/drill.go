@@ -33,7 +33,9 @@ func newDrill(h Host) *cobra.Command {
 		Use: "drill", Short: "Fire drill: add an alert to the simulated services and time the block", Args: noArgs,
 		Long: `drill adds an alert to the services of selfprotect demo --serve-only, waits until the
 network ACL there denies its address, and prints how long that took. The program that
-blocks must run beside it, in auto mode or with somebody who approves.
+blocks must run beside it, in auto mode or with somebody who approves. With --count
+each alert comes right after the block before it, so right after a poll: the times are
+the longest, one poll interval.
 
 It speaks to simulated services on this machine alone, and refuses anything else.
 Exit codes: 0 denied, 1 not denied in time, 2 these are no simulated services.`,
