@@ -115,7 +115,7 @@ func bytesOf(t *testing.T, w, h int) map[string]int {
 	out := map[string]int{}
 	synctest.Test(t, func(t *testing.T) {
 		var to counter
-		now := &clock{t0}
+		now := &clock{t: t0}
 		updates := make(chan *engine.Snapshot)
 		m := New(Config{Updates: updates, Console: &console{}, Theme: "dark", Now: now.now, Location: time.UTC})
 		p := tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(&to), tea.WithColorProfile(colorprofile.TrueColor), tea.WithWindowSize(w, h), tea.WithFPS(30), tea.WithoutSignalHandler())
@@ -133,10 +133,10 @@ func bytesOf(t *testing.T, w, h int) map[string]int {
 			out[c.name] = to.bytes() - before
 		}
 		p.Send(keyMsg("esc"))
-		now.t = t0.Add(time.Second)
+		now.set(t0.Add(time.Second))
 		time.Sleep(2 * time.Second)
 		before := to.bytes()
-		now.t = t0.Add(2 * time.Second)
+		now.set(t0.Add(2 * time.Second))
 		time.Sleep(1100 * time.Millisecond)
 		synctest.Wait()
 		out["a second passes"] = to.bytes() - before

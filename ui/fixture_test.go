@@ -21,11 +21,26 @@ import (
 
 var t0 = time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 
-// clock is the console's clock in tests.
-type clock struct{ t time.Time }
+// clock is the console's clock in tests. A program may read it while a test sets
+// it.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
 
-func (c *clock) now() time.Time          { return c.t }
-func (c *clock) advance(d time.Duration) { c.t = c.t.Add(d) }
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = t
+}
+
+func (c *clock) advance(d time.Duration) { c.set(c.now().Add(d)) }
 
 // console records what is asked of the engine.
 type console struct {
@@ -73,7 +88,7 @@ type screen struct {
 
 func newScreen(t testing.TB, w, h int, change ...func(*Config)) *screen {
 	t.Helper()
-	s := &screen{t: t, clock: &clock{t0}, con: &console{}}
+	s := &screen{t: t, clock: &clock{t: t0}, con: &console{}}
 	cfg := Config{Console: s.con, Actor: "alice@soc", Title: "demo", Theme: "dark", Now: s.clock.now, Location: time.UTC,
 		LogPath: "/state/selfprotect.log", JournalPath: "/state/journal.db", Notice: "a notice"}
 	for _, f := range change {
