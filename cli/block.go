@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,9 +46,11 @@ that takes the slot of another block or denies addresses beside it wants
 --yes; a network that is wider than entries are widened by themselves wants
 --confirm with the same CIDR.
 
+A network ACL that is configured for both directions gets an entry in each.
+
 It needs AWS and the journal, not the alert API. The process that holds the
 right to write to the network ACL carries it out, else this command does.`,
-		Example: "selfprotect block 203.0.113.7 --reason 'incident 4711' --ttl 12h\nselfprotect block 203.0.113.0/24 --direction both --acl production --yes\nselfprotect block 198.51.0.0/16 --confirm 198.51.0.0/16",
+		Example: "selfprotect block 203.0.113.7 --reason 'incident 4711' --ttl 12h\nselfprotect block 203.0.113.0/24 --acl production --yes\nselfprotect block 198.51.0.0/16 --confirm 198.51.0.0/16",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.prefix, err = parsePrefix(args[0]); err != nil {
 				return err
@@ -60,8 +63,8 @@ right to write to the network ACL carries it out, else this command does.`,
 	}
 	commonFlags(cmd, o.options)
 	f := cmd.Flags()
-	f.StringVar(&o.direction, "direction", "", "egress (it is a destination), ingress (a source) or both; all that the network ACLs take")
-	f.StringArrayVar(&o.acls, "acl", nil, "id or name of a network ACL; may be repeated; all that take the direction")
+	f.StringVar(&o.direction, "direction", "", "only network ACLs that take egress, or ingress")
+	f.StringArrayVar(&o.acls, "acl", nil, "id or name of a network ACL; may be repeated; all")
 	f.StringVar(&o.ttl, "ttl", "", "how long, such as 12h or 7d; as [limits] says")
 	f.StringVar(&o.reason, "reason", "", "why, for the journal")
 	f.StringVar(&o.confirm, "confirm", "", "the CIDR again, when it is wide")
@@ -78,10 +81,10 @@ func (o *blockOptions) parse() (err error) {
 		o.directions = []alert.Direction{alert.Outbound}
 	case "ingress", "inbound":
 		o.directions = []alert.Direction{alert.Inbound}
-	case "", "both":
+	case "":
 		o.directions = []alert.Direction{alert.Outbound, alert.Inbound}
 	default:
-		return usageError(fmt.Errorf("--direction %s is none of egress, ingress, both", clean(o.direction)))
+		return usageError(fmt.Errorf("--direction %s is neither egress nor ingress", clean(o.direction)))
 	}
 	o.life, err = ttl(o.ttl)
 	return err
@@ -115,37 +118,36 @@ func confirmed(p netip.Prefix, l config.Limits, again, what string) error {
 	return usageError(fmt.Errorf("%s has %s: to %s all of them, add --confirm %s", p, denied(p), what, p))
 }
 
-// targets gives the ids of the ACLs that are named, and for each direction that is
-// wanted whether one of them takes it.
-func (o *blockOptions) targets(cfg *config.Config) (acls []string, dirs []alert.Direction, err error) {
-	takes := map[alert.Direction]bool{}
-	named := map[string]bool{}
-	for _, a := range cfg.ACLs {
-		found := len(o.acls) == 0
-		for _, n := range o.acls {
-			if n == a.ID || n == a.Name {
-				named[n], found = true, true
-				acls = append(acls, a.ID)
-			}
-		}
-		for _, d := range a.Directions {
-			takes[alertDirection(d)] = takes[alertDirection(d)] || found
-		}
+// requests gives what must be asked for so that every ACL that is meant gets its
+// entries once: an ACL takes them in all of its directions.
+func (o *blockOptions) requests(cfg *config.Config, actor string) ([]engine.Request, error) {
+	meant := slices.Clone(cfg.ACLs)
+	if len(o.acls) > 0 {
+		meant = slices.DeleteFunc(meant, func(a config.ACL) bool { return !slices.Contains(o.acls, a.ID) && !slices.Contains(o.acls, a.Name) })
 	}
 	for _, n := range o.acls {
-		if !named[n] {
-			return nil, nil, usageError(fmt.Errorf("--acl %s: there is no such network ACL in the configuration", clean(n)))
+		if !slices.ContainsFunc(cfg.ACLs, func(a config.ACL) bool { return n == a.ID || n == a.Name }) {
+			return nil, usageError(fmt.Errorf("--acl %s: there is no such network ACL in the configuration", clean(n)))
 		}
 	}
+	var out []engine.Request
 	for _, d := range o.directions {
-		switch {
-		case takes[d]:
-			dirs = append(dirs, d)
-		case o.direction != "":
-			return nil, nil, usageError(fmt.Errorf("no network ACL takes entries for %s traffic: change directions of [[acl]], or --direction", d))
+		r := engine.Request{Prefix: o.prefix, Direction: d, TTL: o.life, Actor: actor, Reason: o.reason}
+		meant = slices.DeleteFunc(meant, func(a config.ACL) bool {
+			takes := slices.ContainsFunc(a.Directions, func(x firewall.Direction) bool { return alertDirection(x) == d })
+			if takes {
+				r.ACLs = append(r.ACLs, a.ID)
+			}
+			return takes
+		})
+		if len(r.ACLs) > 0 {
+			out = append(out, r)
 		}
 	}
-	return acls, dirs, nil
+	if len(out) == 0 {
+		return nil, usageError(fmt.Errorf("no network ACL takes entries for %s traffic: change directions of [[acl]], or --direction", o.directions[0]))
+	}
+	return out, nil
 }
 
 func alertDirection(d firewall.Direction) alert.Direction {
@@ -156,7 +158,7 @@ func alertDirection(d firewall.Direction) alert.Direction {
 }
 
 func (o *blockOptions) block(ctx context.Context, s *session) error {
-	acls, dirs, err := o.targets(s.cfg)
+	wanted, err := o.requests(s.cfg, s.actor)
 	if err != nil {
 		return err
 	}
@@ -169,8 +171,7 @@ func (o *blockOptions) block(ctx context.Context, s *session) error {
 	s.warnGuard()
 	t := &tally{s: s}
 	var ready []engine.Request
-	for _, d := range dirs {
-		r := engine.Request{Prefix: o.prefix, Direction: d, ACLs: acls, TTL: o.life, Actor: s.actor, Reason: o.reason}
+	for _, r := range wanted {
 		if o.showRequest(ctx, s, t, r) {
 			ready = append(ready, r)
 		}

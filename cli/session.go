@@ -86,6 +86,8 @@ func (o *options) session(cmd *cobra.Command, kind sessionKind, do func(context.
 		err = do(ctx, s)
 	} else if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.New("nothing was done: AWS has not answered for too long")
+	} else {
+		err = fmt.Errorf("stopped before anything was done: %w", err)
 	}
 	stop()
 	for range s.engine.Updates() { // until it has ended

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"selfprotect/alert"
 	"selfprotect/blocklist"
 	"selfprotect/engine"
 )
@@ -16,15 +15,12 @@ import (
 // standingOptions say which blocks in force are meant, and what becomes of them.
 type standingOptions struct {
 	*options
-	words     []string
-	direction string
-	reason    string
-	noWait    bool
-	dryRun    bool
-	verb      blocklist.Verb
-	done      string
-
-	only alert.Direction // 0: both
+	words  []string
+	reason string
+	noWait bool
+	dryRun bool
+	verb   blocklist.Verb
+	done   string
 }
 
 func newUnblock(h Host) *cobra.Command {
@@ -62,20 +58,10 @@ func (o *standingOptions) command(use, short, long, example string) *cobra.Comma
 			if o.words = args; len(args) == 0 {
 				return usageError(errors.New("name a block by address, CIDR or id"))
 			}
-			switch o.direction {
-			case "":
-			case "egress", "outbound":
-				o.only = alert.Outbound
-			case "ingress", "inbound":
-				o.only = alert.Inbound
-			default:
-				return usageError(fmt.Errorf("--direction %s is neither egress nor ingress", clean(o.direction)))
-			}
 			return o.session(cmd, sessionKind{dry: o.dryRun}, o.decideAll)
 		}}
 	commonFlags(cmd, o.options)
 	f := cmd.Flags()
-	f.StringVar(&o.direction, "direction", "", "egress or ingress; both")
 	f.StringVar(&o.reason, "reason", "", "why, for the journal")
 	f.BoolVar(&o.json, "json", false, "write one JSON object a line")
 	return cmd
@@ -87,7 +73,7 @@ func (o *standingOptions) decideAll(ctx context.Context, s *session) error {
 	for _, word := range o.words {
 		found := false
 		for _, b := range s.now.Blocks {
-			if b.State != blocklist.Active || !names(word, b.Block) || o.only != 0 && b.Direction != o.only {
+			if b.State != blocklist.Active || !names(word, b.Block) {
 				continue
 			}
 			found = true
