@@ -132,6 +132,34 @@ func TestObserveWritesNothing(t *testing.T) {
 	})
 }
 
+// TestAnswerOfASettledWriteIsNotRecorded: another process's read may have settled a
+// write before its answer comes; a second record of that could not be folded.
+func TestAnswerOfASettledWriteIsNotRecorded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, policy.Review)
+		eng, err := New(context.Background(), r.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := r.log.Len()
+		eng.loop.answered(context.Background(), result{job: job{write: true, acl: acl1, writeID: "me@here:1/0/1"}, err: errors.New("504")}, blocklist.Unknown)
+		if after := r.log.Len(); after != before {
+			t.Errorf("%d records of an answer to a write that is settled", after-before)
+		}
+		if _, err := New(context.Background(), r.cfg); err != nil {
+			t.Errorf("no process can read on: %v", err)
+		}
+	})
+}
+
+// repeater is a source that counts how often it is told to give again what it gave.
+type repeater struct {
+	*source
+	again atomic.Int64
+}
+
+func (r *repeater) Again() { r.again.Add(1) }
+
 // TestMarkWaitsForTheJournal: the mark says that everything before it was recorded,
 // so it does not move past an alert that could not be.
 func TestMarkWaitsForTheJournal(t *testing.T) {
@@ -140,6 +168,7 @@ func TestMarkWaitsForTheJournal(t *testing.T) {
 		r.start()
 		r.wait(10 * time.Minute)
 		r.stop()
+		time.Sleep(10 * time.Minute) // so that the mark is due at once
 		failed := false
 		r.log.Hook = func(op string, _ int) journaltest.Fault {
 			if op == "append" && !failed {
@@ -150,10 +179,11 @@ func TestMarkWaitsForTheJournal(t *testing.T) {
 		}
 		a := outbound("a1", "203.0.113.7")
 		r.src.add(a)
-		r.cfg.PollInterval = 6 * time.Minute // the mark is due after each poll
+		time.Sleep(time.Second)
+		src := &repeater{source: r.src}
+		r.cfg.Source = src
 		r.start()
-		r.wait(time.Minute)
-		r.wait(10 * time.Minute)
+		r.wait(11 * time.Minute)
 		r.stop()
 		known := map[string]bool{}
 		for i, rec := range r.log.Records() {
@@ -170,6 +200,9 @@ func TestMarkWaitsForTheJournal(t *testing.T) {
 		}
 		if !failed || !known[a.ID] {
 			t.Errorf("the journal failed: %v, the alert came: %v", failed, known[a.ID])
+		}
+		if n := src.again.Load(); n != 1 {
+			t.Errorf("the source was asked %d times to give again what was not recorded", n)
 		}
 	})
 }
