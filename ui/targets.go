@@ -61,15 +61,6 @@ func (m *Model) noteDrawn() {
 	m.drawn = d
 }
 
-// highlighted is the only thing that a decision on the highlighted row would be
-// about; nil when it is about nothing, or about several.
-func (m *Model) highlighted() *target {
-	if ts := m.targetsOf(m.list().cursor); len(ts) == 1 {
-		return &ts[0]
-	}
-	return nil
-}
-
 // targetsOf gives what a decision on a row of the list on the screen is about:
 // nothing, one block, or all of a group or of an alert with several addresses.
 func (m *Model) targetsOf(row string) []target {
