@@ -175,7 +175,7 @@ func TestSafetyNamesItsTests(t *testing.T) {
 	}
 	tests := testNames(t)
 	named := 0
-	for _, m := range regexp.MustCompile("\\b((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)(…?)").FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile(`\b((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)(…?)`).FindAllStringSubmatch(string(page), -1) {
 		named++
 		if !slices.ContainsFunc(tests, func(n string) bool { return n == m[1] || m[2] != "" && strings.HasPrefix(n, m[1]) }) {
 			t.Errorf("docs/safety.md names %s, which does not exist", m[0])
