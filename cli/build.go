@@ -41,16 +41,23 @@ func build(ctx context.Context, cfg *config.Config, o *options, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	if p.journal, err = journal.Open(cfg.State.Path); err != nil {
-		return nil, err
-	}
-	p.engine, err = engine.New(ctx, engineConfig(cfg, p, pol, o))
-	if err != nil {
+	if err := p.open(ctx, pol, o); err != nil {
 		p.close()
 		return nil, err
 	}
-	log.Info("started", "version", buildVersion().String(), "journal", cfg.State.Path, "mode", cfg.Mode.String())
 	return p, nil
+}
+
+// open opens the journal and makes the engine, which folds it.
+func (p *parts) open(ctx context.Context, pol *policy.Policy, o *options) (err error) {
+	if p.journal, err = journal.Open(p.cfg.State.Path); err != nil {
+		return err
+	}
+	if p.engine, err = engine.New(ctx, engineConfig(p.cfg, p, pol, o)); err != nil {
+		return err
+	}
+	p.log.Info("started", "version", buildVersion().String(), "journal", p.cfg.State.Path, "mode", p.cfg.Mode.String())
+	return nil
 }
 
 // prepare makes all parts but the journal and the engine, which two runs must not

@@ -138,12 +138,7 @@ func (o *options) runUntil(ctx context.Context, cmd *cobra.Command, cfg *config.
 		return err
 	}
 	defer closeLog()
-	p, err := build(ctx, cfg, o, log)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	return p.console(ctx, o, cmd.ErrOrStderr())
+	return o.console(ctx, cfg, log, cmd.ErrOrStderr())
 }
 
 // person names who is at the keyboard.

@@ -38,6 +38,9 @@ func only(possible func(*Model) bool, why string) func(*Model) string {
 
 // why says why a binding is not possible now; empty when it is.
 func (b *binding) why(m *Model) string {
+	if m.live == nil && b.group != "program" {
+		return "the journal is still being read"
+	}
 	if b.group == "decide" && m.readOnly() {
 		return "this console is read-only"
 	}

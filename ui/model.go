@@ -105,7 +105,8 @@ type Model struct {
 	movedAt  time.Time
 	deciding map[blocklist.ID]bool
 	toast    toast
-	ended    bool // the engine has stopped
+	ended    bool  // the engine has stopped
+	failed   error // why there is none
 
 	liveIx *index // of liveOf
 	liveOf *engine.Snapshot
@@ -170,6 +171,9 @@ func New(cfg Config) *Model {
 	if cfg.Location == nil {
 		cfg.Location = time.Local
 	}
+	if cfg.Console == nil {
+		cfg.Console = notYet{}
+	}
 	m := &Model{cfg: cfg, dark: true, gl: newGlyphs(cfg.ASCII), now: cfg.Now(), deciding: map[blocklist.ID]bool{}, ix: newIndex(nil),
 		keys: newKeymap(append(bindings(), faultKeys(cfg.Faults)...), cfg.Keys), wake: wake, proven: map[blocklist.ID]string{}}
 	m.lists[tabAlerts].follow = true
@@ -191,7 +195,11 @@ func (m *Model) restyle() {
 
 // Init implements tea.Model.
 func (m *Model) Init() tea.Cmd {
-	return tea.Batch(m.waitSnapshot(), tick(), tea.RequestBackgroundColor)
+	first := m.waitSnapshot()
+	if m.cfg.Open != nil {
+		first = m.opening()
+	}
+	return tea.Batch(first, tick(), tea.RequestBackgroundColor)
 }
 
 func tick() tea.Cmd {
@@ -226,6 +234,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.take(msg.s)
 		m.frame = ""
 		return m, tea.Batch(m.waitSnapshot(), m.ring())
+	case openedMsg:
+		m.frame = ""
+		return m, m.opened(msg)
 	case endedMsg:
 		m.ended = true
 	case tickMsg:

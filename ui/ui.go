@@ -38,6 +38,9 @@ import (
 type Config struct {
 	Updates <-chan *engine.Snapshot // newest wins; closed when the engine ends
 	Console engine.Console
+	// Open gives Console and Updates when they take a moment to be had; nil when they
+	// are there. Its error ends the console.
+	Open    func() (engine.Console, <-chan *engine.Snapshot, error)
 	Actor   string // who decides, user@host
 	Title   string // such as demo; may be empty
 	Theme   string // auto, light, dark, mono or safe
@@ -97,12 +100,13 @@ func Run(ctx context.Context, cfg Config, opts ...tea.ProgramOption) error {
 	if cfg.NoColor {
 		opts = append(opts, tea.WithColorProfile(colorprofile.Ascii))
 	}
-	p := tea.NewProgram(New(cfg), opts...)
+	m := New(cfg)
+	p := tea.NewProgram(m, opts...)
 	stop := context.AfterFunc(ctx, func() { p.Send(leaveMsg{}) })
 	defer stop()
 	_, err := p.Run()
-	if errors.Is(err, tea.ErrInterrupted) {
-		return nil
+	if err == nil || errors.Is(err, tea.ErrInterrupted) {
+		return m.failed
 	}
 	return err
 }
