@@ -257,6 +257,19 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+func TestCredentialsThatRenewThemselvesHaveNoEnd(t *testing.T) {
+	end := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	for source, want := range map[string]time.Time{"SSOProvider": end, "StaticCredentials": end, "AssumeRoleProvider": {}, "EC2RoleProvider": {},
+		"WebIdentityCredentials": {}, "CredentialsEndpointProvider": {}, "ProcessProvider": {}} {
+		if got := endOf(aws.Credentials{Source: source, CanExpire: true, Expires: end}); !got.Equal(want) {
+			t.Errorf("%s: %s, want %s", source, got, want)
+		}
+	}
+	if got := endOf(aws.Credentials{Source: "StaticCredentials", Expires: end}); !got.IsZero() {
+		t.Errorf("what does not expire ends %s", got)
+	}
+}
+
 func TestEndpoints(t *testing.T) {
 	b := backend(t, server())
 	if got := b.Endpoints(); !slices.Equal(got, []string{"127.0.0.1"}) {

@@ -7,6 +7,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -145,9 +149,22 @@ var dryReads = []struct {
 type Identity struct {
 	Region, Profile, Role string
 	Account, ARN          string
-	Expires               time.Time // of the credentials; zero when they do not expire
+	Expires               time.Time // of the credentials; zero when they do not expire, or renew themselves
 	Source                string    // where the SDK found them, in its words
 	Err                   error
+}
+
+// endOf gives when credentials end for good. Those of a role, an instance or a process
+// have an end that nobody needs to care about, as the SDK fetches others by itself.
+func endOf(c aws.Credentials) time.Time {
+	switch c.Source {
+	case ec2rolecreds.ProviderName, endpointcreds.ProviderName, stscreds.ProviderName, stscreds.WebIdentityProviderName, processcreds.ProviderName:
+		return time.Time{}
+	}
+	if !c.CanExpire {
+		return time.Time{}
+	}
+	return c.Expires
 }
 
 // Identity asks STS, once for each account and region.
