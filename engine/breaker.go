@@ -18,7 +18,7 @@ import (
 
 // stopAuto lowers the ceiling to review, once.
 func (l *loop) stopAuto(ctx context.Context, why string) {
-	if _, ceiling := l.policy.Modes(); ceiling != policy.Auto {
+	if !l.autoOn() {
 		return
 	}
 	l.note(l.record(ctx, func() ([]blocklist.Event, error) {
@@ -27,6 +27,13 @@ func (l *loop) stopAuto(ctx context.Context, why string) {
 		}
 		return []blocklist.Event{stopEvent(l.now(), "", why)}, nil
 	}))
+}
+
+// autoOn says whether auto mode is on for any watched rule. Where it is not there is
+// nothing to stop, and to say so would frighten for nothing; another process in which
+// it is on has limits of its own.
+func (l *loop) autoOn() bool {
+	return slices.ContainsFunc(l.policy.Watches(), func(w policy.Watch) bool { return l.policy.ModeOf(w.RuleID) == policy.Auto })
 }
 
 func stopEvent(t time.Time, acl, why string) blocklist.Event {
@@ -199,7 +206,7 @@ func (g *autoGate) count(events []blocklist.Event, in alert.Indicator, v policy.
 			g.hits[in.Addr] = true
 		}
 	}
-	if _, ceiling := g.loop.policy.Modes(); g.stop != "" || ceiling != policy.Auto || len(g.hits) == 0 {
+	if g.stop != "" || !g.loop.autoOn() || len(g.hits) == 0 {
 		return
 	}
 	for _, a := range g.loop.list.GuardHits(g.now) {

@@ -83,12 +83,14 @@ func TestRevertedTwiceStopsAuto(t *testing.T) {
 // who steers.
 func TestGuardHitsStopAuto(t *testing.T) {
 	for _, tc := range []struct {
+		mode policy.Mode
 		hits int
 		gap  time.Duration
 		stop bool
-	}{{4, time.Second, false}, {5, time.Second, true}, {9, 3 * time.Minute, false}} {
+	}{{policy.Auto, 4, time.Second, false}, {policy.Auto, 5, time.Second, true}, {policy.Auto, 9, 3 * time.Minute, false},
+		{policy.Review, 9, time.Second, false}} { // where auto mode is off there is nothing to stop
 		bubble(t, func(t *testing.T) {
-			r := newRig(t, policy.Auto)
+			r := newRig(t, tc.mode)
 			r.start()
 			for i := range tc.hits {
 				r.src.add(outbound(fmt.Sprint("h", i), fmt.Sprintf("10.1.%d.1", i)))
@@ -97,7 +99,7 @@ func TestGuardHitsStopAuto(t *testing.T) {
 			}
 			s := r.wait(time.Minute)
 			if s.Stopped != tc.stop {
-				t.Errorf("%d hits %s apart: stopped %v (%s)", tc.hits, tc.gap, s.Stopped, s.CeilingWhy)
+				t.Errorf("%s, %d hits %s apart: stopped %v (%s)", tc.mode, tc.hits, tc.gap, s.Stopped, s.CeilingWhy)
 			}
 			r.stop()
 		})
