@@ -49,6 +49,9 @@ func (o *options) console(ctx context.Context, cfg *config.Config, log *slog.Log
 		if <-ready; b.err != nil {
 			return nil, nil, b.err
 		}
+		if p.readOnly {
+			return lookOnly{p.engine}, b.updates, nil
+		}
 		return p.engine, b.updates, nil
 	}
 	err = ui.Run(ctx, c)

@@ -149,7 +149,11 @@ func (m *Model) footer() string {
 		}
 		right = []seg{{p, " " + cut(m.toast.text, m.w*3/5) + " "}}
 	}
-	return spread(m.w, m.hints(), right)
+	left := m.hints()
+	if m.overlay != overlayNone && m.overlay != overlayRow && m.dialog == nil {
+		left = nil // a page says its keys at its top
+	}
+	return spread(m.w, left, right)
 }
 
 func (m *Model) windowTitle() string {
