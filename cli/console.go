@@ -38,7 +38,7 @@ func (o *options) console(ctx context.Context, cfg *config.Config, log *slog.Log
 	defer cancel()
 	var b *behind
 	ready := make(chan struct{})
-	go func() { b = p.begin(ctx, pol, o); close(ready) }()
+	go func() { b = p.begin(ctx, cancel, pol, o); close(ready) }()
 	// A console is open for weeks: it collects earlier, and gives back what the start
 	// took.
 	debug.SetGCPercent(50)
@@ -66,7 +66,7 @@ func (o *options) console(ctx context.Context, cfg *config.Config, log *slog.Log
 }
 
 // begin opens the journal and starts everything that works behind the screen.
-func (p *parts) begin(ctx context.Context, pol *policy.Policy, o *options) *behind {
+func (p *parts) begin(ctx context.Context, leave func(), pol *policy.Policy, o *options) *behind {
 	if err := p.open(ctx, pol, o); err != nil {
 		return &behind{err: err}
 	}
@@ -78,8 +78,34 @@ func (p *parts) begin(ctx context.Context, pol *policy.Policy, o *options) *behi
 	}
 	b.wait = wait
 	go t.run(p.engine.Updates())
-	go func() { b.ended <- p.engine.Run(ctx) }()
+	go func() {
+		err := p.run(ctx)
+		if crash := (*crashError)(nil); errors.As(err, &crash) {
+			leave()
+		}
+		b.ended <- err
+	}()
 	return b
+}
+
+// crashError is a panic of the engine: a mistake of ours. The screen is left first, so
+// that the terminal is the shell's again.
+type crashError struct{ what string }
+
+func (e *crashError) Error() string {
+	first, _, _ := strings.Cut(e.what, "\n")
+	return "a mistake in this program ended it: " + clean(first) + "; the log file has the details. The next start goes on where it was"
+}
+
+// run runs the engine and turns a panic into an error.
+func (p *parts) run(ctx context.Context) (err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = &crashError{fmt.Sprint(x)}
+			p.log.Error("panic", "what", fmt.Sprint(x), "stack", string(debug.Stack()))
+		}
+	}()
+	return p.engine.Run(ctx)
 }
 
 // end waits until all of it has ended.
@@ -90,6 +116,9 @@ func (b *behind) end(stderr io.Writer) error {
 	})
 	err := <-b.ended
 	waiting.Stop()
+	if crash := (*crashError)(nil); errors.As(err, &crash) {
+		return err // nobody closes the channels now
+	}
 	for range b.updates {
 	}
 	<-b.logged // until the last lines are in the log file

@@ -85,7 +85,7 @@ func (e *Engine) Updates() <-chan *Snapshot { return e.updates }
 
 // Run works until ctx is done, then lets the write in flight finish and records
 // its outcome. It returns when every goroutine has ended; the error tells why it
-// had to stop, nil when it was asked to.
+// had to stop, nil when it was asked to. A panic of any of them is one of Run's.
 func (e *Engine) Run(ctx context.Context) error {
 	l := e.loop
 	inner, cancel := context.WithCancel(ctx)
@@ -93,10 +93,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	// The applier ends when the loop closes its jobs, so that a write in flight
 	// is always answered to somebody.
-	wg.Go(func() { l.applier.run(inner) })
-	wg.Go(func() { l.poller.run(inner) })
-	wg.Go(func() { l.keeper.run(inner) })
-	wg.Go(func() { l.dismissal.run(inner) })
+	for _, work := range []func(context.Context){l.applier.run, l.poller.run, l.keeper.run, l.dismissal.run} {
+		wg.Go(func() { defer l.crash.pass(); work(inner) })
+	}
 	err := l.run(inner, e.requests, e.poke)
 	cancel()
 	close(l.applier.jobs)

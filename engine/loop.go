@@ -71,6 +71,7 @@ type loop struct {
 	allowEnds  time.Time
 	overridden []netip.Prefix // for which a person overrides the guard
 	stopSoon   string         // why auto mode stops as soon as that can be recorded
+	crash      crash
 	startedAt  time.Time
 	view       viewState
 	updates    chan *Snapshot
@@ -87,6 +88,7 @@ func newLoop(cfg Config, updates chan *Snapshot) *loop {
 		cfg: cfg, updates: updates, base: base, policy: cfg.Policy,
 		guardBase: cfg.Policy.GuardSet(), guard: cfg.Policy.GuardSet(),
 		clock:  newClock(cfg.Now),
+		crash:  make(crash, 1),
 		keeper: newKeeper(cfg), dismissal: newDismissal(cfg),
 		writes: rate.NewLimiter(writeRate, writeBurst),
 		source: SourceStatus{Name: cfg.SourceName, Budget: -1},
@@ -117,6 +119,8 @@ func (l *loop) run(ctx context.Context, requests <-chan request, poke <-chan str
 		select {
 		case <-ctx.Done():
 			return l.finish(ctx)
+		case p := <-l.crash:
+			panic(p)
 		case it := <-l.poller.items:
 			l.polled(ctx, it)
 		case r := <-l.applier.results:
@@ -210,10 +214,15 @@ func (l *loop) everySecond(ctx context.Context, t time.Time) {
 
 // finish waits for the write in flight and records how it ended.
 func (l *loop) finish(ctx context.Context) error {
-	if l.busy {
-		r := <-l.applier.results
+	if !l.busy {
+		return nil
+	}
+	select {
+	case r := <-l.applier.results:
 		l.busy = false
 		l.applied(context.WithoutCancel(ctx), r)
+	case p := <-l.crash:
+		panic(p)
 	}
 	return nil
 }
