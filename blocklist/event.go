@@ -77,6 +77,10 @@ const (
 	Adopted Kind = "adopted"
 	// Dismissed: the source was told that an alert is dealt with.
 	Dismissed Kind = "dismissed"
+	// Archived and Unarchived: a person takes an alert out of the list of those to look
+	// at, or brings it back. It comes back by itself when it grows.
+	Archived   Kind = "archived"
+	Unarchived Kind = "unarchived"
 	// Started and Settled: one write to one ACL.
 	Started Kind = "started"
 	Settled Kind = "settled"
@@ -103,7 +107,7 @@ type Event struct {
 	Actor  string    `json:"actor,omitempty"`  // engine, auto, or a person as user@host
 	Reason string    `json:"reason,omitempty"` // why, in the actor's words
 
-	Alert    *AlertNote   `json:"alert,omitempty"`    // observed; dismissed: its id
+	Alert    *AlertNote   `json:"alert,omitempty"`    // observed; dismissed, archived, unarchived: its id
 	Sighting *Sighting    `json:"sighting,omitempty"` // sighted
 	Block    ID           `json:"block,omitempty"`    // the block concerned
 	Proposal *Proposal    `json:"proposal,omitempty"` // proposed, adopted
@@ -118,6 +122,8 @@ type Event struct {
 	Mode     policy.Mode  `json:"mode,omitzero"`      // mode
 	ACL      string       `json:"acl,omitempty"`      // mode: of this ACL alone
 	Count    int          `json:"count,omitempty"`    // guard
+	// Escalated says of an archived alert that it was handed to somebody else.
+	Escalated bool `json:"escalated,omitempty"`
 }
 
 // Encode gives the event as a record.

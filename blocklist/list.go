@@ -56,7 +56,9 @@ type AlertState struct {
 	Note   AlertNote `json:"note"`
 	SeenAt time.Time `json:"seen_at"`
 	// Dismissed is when the source was told that it is dealt with; zero: it was not.
-	Dismissed time.Time  `json:"dismissed,omitzero"`
+	Dismissed time.Time `json:"dismissed,omitzero"`
+	// Archive is set while a person has taken it out of the list; never changed.
+	Archive   *Archive   `json:"archive,omitempty"`
 	Sightings []Sighting `json:"sightings,omitempty"` // sorted by direction, address
 }
 
@@ -103,6 +105,8 @@ func (l *List) Apply(e Event) error {
 		return l.applySighted(e)
 	case Dismissed:
 		return l.applyDismissed(e)
+	case Archived, Unarchived:
+		return l.applyArchived(e)
 	case Proposed:
 		return l.applyProposed(e)
 	case Approved, Denied, Revoked, Expired:
@@ -164,7 +168,9 @@ func (l *List) applyObserved(e Event) error {
 		l.alerts[e.Alert.ID] = st
 	}
 	// A state that was handed out must not change under its reader.
-	l.alerts[e.Alert.ID] = &AlertState{Note: *e.Alert, SeenAt: st.SeenAt, Dismissed: st.Dismissed, Sightings: st.Sightings}
+	next := &AlertState{Note: *e.Alert, SeenAt: st.SeenAt, Dismissed: st.Dismissed, Sightings: st.Sightings}
+	next.Archive = st.archiveAfter(next)
+	l.alerts[e.Alert.ID] = next
 	l.pruneAlerts()
 	return nil
 }
@@ -192,6 +198,7 @@ func (l *List) applySighted(e Event) error {
 			return cmp.Or(cmp.Compare(a.Direction, b.Direction), a.Addr.Compare(b.Addr))
 		})
 	}
+	st.Archive = old.archiveAfter(st)
 	l.alerts[s.Alert] = st
 	if s.Outcome == OutcomeRefused && fresh {
 		l.breaker.hit(e.At, s.Addr)

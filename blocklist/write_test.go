@@ -302,7 +302,7 @@ func fold(t *rapid.T, l *List, records [][]byte) *List {
 func randomEvents(t *rapid.T, l *List, now time.Time, step int) []Event {
 	p := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(rapid.IntRange(1, 4).Draw(t, "address"))}), 32)
 	id := MakeID(alert.Outbound, p, targets)
-	switch rapid.IntRange(0, 6).Draw(t, "what") {
+	switch rapid.IntRange(0, 7).Draw(t, "what") {
 	case 0, 1:
 		a := anAlert(fmt.Sprint("a", rapid.IntRange(0, 30).Draw(t, "alert")))
 		a.CreatedAt = now
@@ -327,6 +327,14 @@ func randomEvents(t *rapid.T, l *List, now time.Time, step int) []Event {
 			}
 		}
 		return l.Reconcile(now, reading(now, seen), nil, rules)
+	case 6:
+		a := fmt.Sprint("a", rapid.IntRange(0, 30).Draw(t, "alert"))
+		if st, ok := l.Alert(a); ok && st.Archive == nil {
+			events, _ := l.Archive(now, []Filing{{a, ExtentOf(st.Note, st.Sightings)}}, Archive{Actor: "alice@soc", Reason: "ours", Escalated: rapid.Bool().Draw(t, "escalated")})
+			return events
+		}
+		events, _ := l.Unarchive(now, []string{a}, "alice@soc", "look again")
+		return events
 	}
 	return []Event{{Kind: ModeSet, At: now, Actor: "alice@soc", Mode: policy.Review}, {Kind: Marked, At: now, Source: "s", Through: now}}
 }
