@@ -183,7 +183,12 @@ type AlertRow struct {
 	RuleName  string // cleaned
 	Sightings []blocklist.Sighting
 	SeenAt    time.Time // when this program first saw it
+	// Archive is set while a person has taken it out of the list of those to look at.
+	Archive *blocklist.Archive
 }
+
+// Extent gives how much is known of the alert, to which archiving it is bound.
+func (a *AlertRow) Extent() blocklist.Extent { return blocklist.ExtentOf(a.AlertNote, a.Sightings) }
 
 // Proposal is a block that waits for a decision, with the exact effect that an
 // approval has now.

@@ -65,6 +65,9 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 	case blocklist.Dismissed:
 		l.tellDismissed(ln, e)
 		return
+	case blocklist.Archived, blocklist.Unarchived:
+		l.tellArchived(ln, e)
+		return
 	case blocklist.Proposed:
 		bump(&c.Proposed)
 		ln.Event, ln.Text = "proposed", fmt.Sprintf("%s %s proposed", b.What(), b.Direction)

@@ -142,7 +142,7 @@ func (l *loop) alertRows() []*AlertRow {
 	for i, st := range states {
 		c, ok := l.view.rows[st.Note.ID]
 		if !ok || c.state != st {
-			c = rowCache{state: st, row: &AlertRow{AlertNote: st.Note, RuleName: l.ruleName(st.Note.RuleID), Sightings: st.Sightings, SeenAt: st.SeenAt}}
+			c = rowCache{state: st, row: &AlertRow{AlertNote: st.Note, RuleName: l.ruleName(st.Note.RuleID), Sightings: st.Sightings, SeenAt: st.SeenAt, Archive: st.Archive}}
 			l.view.rows[st.Note.ID] = c
 		}
 		out[i] = c.row
