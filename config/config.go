@@ -200,7 +200,7 @@ type Notify struct {
 
 // NotifyEvents are what a receiver may be told of.
 func NotifyEvents() []string {
-	return []string{"review", "blocked", "stopped", "drift", "stale", "credentials"}
+	return []string{"review", "blocked", "stopped", "drift", "stale", "credentials", "escalated"}
 }
 
 // UI says how the console looks.

@@ -80,6 +80,8 @@ func eventOf(s *engine.Snapshot, l engine.LogLine) string {
 		if l.Actor == blocklist.EngineActor {
 			return Stopped
 		}
+	case "escalated":
+		return Escalated
 	case "drift":
 		// Entries of others among our numbers are told anew by every start; they are in
 		// no record.

@@ -1,6 +1,7 @@
 // Package notify tells people who are not looking what a run does: that a block
 // waits for a decision, that auto mode has blocked or has stopped itself, that
-// somebody removed an entry, that something is stale, that credentials run out.
+// somebody removed an entry, that something is stale, that credentials run out, that
+// a person hands an alert on.
 //
 // [Notifier.Observe] is given snapshots and puts what is news into a bounded queue
 // for each receiver; it never waits. A goroutine for each receiver, started by
@@ -34,6 +35,7 @@ const (
 	Drift       = "drift"
 	Stale       = "stale"
 	Credentials = "credentials"
+	Escalated   = "escalated"
 )
 
 // Sender hands one text to a receiver. It may hang.

@@ -69,7 +69,7 @@ func start(t *testing.T, in *inbox, cfg Config, r Receiver) (*Notifier, func()) 
 	t.Helper()
 	r.Name, r.Sender = "soc", in
 	if r.Events == nil {
-		r.Events = []string{Review, Blocked, Stopped, Drift, Stale, Credentials}
+		r.Events = []string{Review, Blocked, Stopped, Drift, Stale, Credentials, Escalated}
 	}
 	cfg.Receivers = []Receiver{r}
 	n, err := New(cfg)
@@ -113,6 +113,8 @@ func TestWhatIsTold(t *testing.T) {
 		{"blocked by auto mode", engine.Snapshot{Blocks: by("auto")}, engine.LogLine{Event: "blocked", Block: block, Text: "denied"}, "blocked: denied"},
 		{"blocked by a person", engine.Snapshot{Blocks: by("operator@host")}, engine.LogLine{Event: "blocked", Block: block, Text: "denied"}, ""},
 		{"a limit", engine.Snapshot{}, engine.LogLine{Event: "mode", Actor: blocklist.EngineActor, Text: "auto mode stopped itself", Reason: "20 blocks a minute"}, "stopped: auto mode stopped itself: 20 blocks a minute"},
+		{"an alert handed on", engine.Snapshot{}, engine.LogLine{Event: "escalated", Severity: engine.Warning, Actor: "alice@soc", Text: "alert a1 is escalated and archived by alice@soc", Reason: "ticket <4711>"}, "escalated: alert a1 is escalated and archived by alice@soc: ticket ‹4711›"},
+		{"an alert archived", engine.Snapshot{}, engine.LogLine{Event: "archived", Actor: "alice@soc", Text: "alert a1 is archived by alice@soc"}, ""},
 		{"a person's mode", engine.Snapshot{}, engine.LogLine{Event: "mode", Actor: "operator@host", Text: "mode review"}, ""},
 		{"drift", engine.Snapshot{}, engine.LogLine{Event: "drift", Severity: engine.Warning, Text: "entry 1 was removed"}, "drift: entry 1 was removed"},
 		{"back again", engine.Snapshot{}, engine.LogLine{Event: "drift", Severity: engine.Info, Text: "entry 1 is there after all"}, ""},
