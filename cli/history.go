@@ -41,7 +41,7 @@ type historyOptions struct {
 var (
 	decisionKinds = []blocklist.Kind{blocklist.Proposed, blocklist.Approved, blocklist.Denied, blocklist.Revoked, blocklist.Expired,
 		blocklist.Pinned, blocklist.Unpinned, blocklist.Undid, blocklist.Restored, blocklist.Snoozed, blocklist.Woken,
-		blocklist.Allowed, blocklist.Disallowed, blocklist.Overridden, blocklist.Enforced, blocklist.Adopted, blocklist.ModeSet}
+		blocklist.Allowed, blocklist.Disallowed, blocklist.Overridden, blocklist.Enforced, blocklist.Adopted, blocklist.Archived, blocklist.Unarchived, blocklist.ModeSet}
 	writeKinds = []blocklist.Kind{blocklist.Started, blocklist.Settled, blocklist.Drifted, blocklist.Returned, blocklist.Gone, blocklist.Dismissed}
 )
 
@@ -56,14 +56,14 @@ CIDR it shows what concerns any address in it.
 
 --since and --until take a duration back from now (30d, 1h30m) or a time,
 such as 2026-11-25 or 2026-11-25T14:00:00Z. --kind takes one of
-  ` + kindWords(decisionKinds[:8]) + `,
-  ` + kindWords(decisionKinds[8:]) + `,
+  ` + kindWords(decisionKinds[:9]) + `,
+  ` + kindWords(decisionKinds[9:]) + `,
   ` + kindWords(writeKinds) + `,
 or decisions for the first two lines, writes for the third.
 
 --json writes one object a line with the keys seq, time, kind and, where
 they apply, actor, cidr, block, acl, direction, rule, alert, outcome,
-write, expires, mode, reason, undo: feed it to a SIEM with --follow.
+write, expires, mode, reason, undo, escalated: feed it to a SIEM with --follow.
 
 --verify checks the chain of hashes over the whole journal first and names
 the first record that does not fit.`,
@@ -244,6 +244,7 @@ type historyLine struct {
 	Mode      string           `json:"mode,omitempty"`
 	Reason    string           `json:"reason,omitempty"`
 	Undo      string           `json:"undo,omitempty"`
+	Escalated bool             `json:"escalated,omitempty"`
 }
 
 func (t *teller) record(seq uint64, b []byte) error {
@@ -291,7 +292,8 @@ func (t *teller) line(seq uint64, e blocklist.Event) (historyLine, bool) {
 		}
 	case blocklist.Observed, blocklist.Sighted, blocklist.Marked, blocklist.GuardSized:
 		return l, false
-	case blocklist.Dismissed:
+	case blocklist.Dismissed, blocklist.Archived, blocklist.Unarchived:
+		l.Escalated = e.Escalated
 		if e.Alert != nil {
 			l.Alert = clean(e.Alert.ID)
 		}
@@ -350,6 +352,9 @@ func (l historyLine) text() string {
 		s += " " + l.CIDR
 	} else if l.Alert != "" {
 		s += " alert " + l.Alert
+	}
+	if l.Escalated {
+		s += " escalated"
 	}
 	for _, x := range []struct{ word, value string }{{"", l.Mode}, {"", l.Outcome}, {"until ", l.Expires}, {"by ", l.Actor}} {
 		if x.value != "" {

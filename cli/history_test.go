@@ -41,6 +41,28 @@ func TestWhen(t *testing.T) {
 	}
 }
 
+// TestHistoryOfAlerts: who archived, escalated or brought back an alert is told with
+// the reason, and is about no address.
+func TestHistoryOfAlerts(t *testing.T) {
+	note := &blocklist.AlertNote{ID: "a1\x1b[2J"}
+	for want, e := range map[string]blocklist.Event{
+		"     1 2026-11-25T12:00:00Z archived  alert a1\\x1b[2J by alice@soc: a scan of ours\n":        {Kind: blocklist.Archived, Actor: "alice@soc", Reason: "a scan of ours", Alert: note},
+		"     1 2026-11-25T12:00:00Z archived  alert a1\\x1b[2J escalated by alice@soc: ticket 4711\n": {Kind: blocklist.Archived, Actor: "alice@soc", Reason: "ticket 4711", Alert: note, Escalated: true},
+		"     1 2026-11-25T12:00:00Z unarchived alert a1\\x1b[2J by bob@soc\n":                         {Kind: blocklist.Unarchived, Actor: "bob@soc", Alert: note},
+	} {
+		e.At = noon
+		tl := &teller{o: &historyOptions{}}
+		l, ok := tl.line(1, e)
+		if got := l.text(); !ok || got != want || l.Escalated != e.Escalated {
+			t.Errorf("%q, %t; want %q", got, ok, want)
+		}
+		tl.o.about = netip.MustParsePrefix("203.0.113.7/32")
+		if _, ok := tl.line(1, e); ok {
+			t.Errorf("%s is about an address", e.Kind)
+		}
+	}
+}
+
 // TestHistoryFilters: each filter leaves exactly what it names.
 func TestHistoryFilters(t *testing.T) {
 	id := blocklist.MakeID(alert.Outbound, netip.MustParsePrefix("203.0.113.7/32"), []policy.Target{{ACL: "acl-1"}, {ACL: "acl-2"}})

@@ -24,6 +24,7 @@ func TestAReadOnlyScreenCannotDecide(t *testing.T) {
 		"Allower":   func() bool { _, ok := c.(engine.Allower); return ok }(),
 		"Adopter":   func() bool { _, ok := c.(engine.Adopter); return ok }(),
 		"Overrider": func() bool { _, ok := c.(engine.Overrider); return ok }(),
+		"Archiver":  func() bool { _, ok := c.(engine.Archiver); return ok }(),
 	} {
 		if is {
 			t.Errorf("it is a %s", name)
