@@ -75,7 +75,7 @@ func (m *Model) alertWords() []string {
 	}
 	m.words, m.wordsAt = make([]string, len(m.snap.Alerts)), m.snap
 	for i, a := range m.snap.Alerts {
-		m.words[i] = m.alertState(a).word
+		m.words[i] = m.alertWord(a)
 	}
 	return m.words
 }
@@ -139,7 +139,7 @@ func (m *Model) passing(t tab, q query) []int32 {
 		known = m.factsOf()
 	}
 	s := &rowSubject{m: m}
-	later := q.asksFor("snoozed")
+	later := q.asksForPutOff(t)
 	var words []string
 	if known != nil {
 		words = m.alertWords()
@@ -159,7 +159,10 @@ func (m *Model) passing(t tab, q query) []int32 {
 
 // counted says how many rows of a list pass a filter.
 func (m *Model) counted(t tab, q query) int {
-	if q.empty() && t != tabProposals {
+	switch {
+	case q.empty() && t == tabAlerts:
+		return m.count(t) - m.ix.filed
+	case q.empty() && t != tabProposals:
 		return m.count(t)
 	}
 	return len(m.passing(t, q))

@@ -226,6 +226,9 @@ func (m *Model) alertDetail(w int, a *engine.AlertRow) (string, []string) {
 		}
 		out = append(out, m.evidenceLines(w, s.Evidence)...)
 	}
+	if a.Archive != nil {
+		out = append(out, m.indented(w, m.th.warn, m.archivedNote(a))...)
+	}
 	sev, p := m.severityWord(a.Severity)
 	out = append(out, line(w, seg{p, " " + sev}, seg{m.th.plain, "  " + string(a.Title)}))
 	out = append(out, line(w, seg{m.th.dim, fmt.Sprintf("   %s ago, rule %s, alert %s, %s", age(m.now, a.CreatedAt), a.RuleName, clean(a.ID), m.reading(a))}))

@@ -54,6 +54,9 @@ type call struct {
 	id   blocklist.ID
 	d    blocklist.Decision
 	mode policy.Mode
+	// Of alerts that were archived, or brought back when archive is nil.
+	filings []blocklist.Filing
+	archive *blocklist.Archive
 }
 
 func (c *console) Decide(_ context.Context, id blocklist.ID, d blocklist.Decision) error {
@@ -72,6 +75,29 @@ func (c *console) SetMode(_ context.Context, m policy.Mode, actor, reason string
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls = append(c.calls, call{mode: m, d: blocklist.Decision{Actor: actor, Reason: reason}})
+	return c.err
+}
+
+func (c *console) Archive(_ context.Context, files []blocklist.Filing, a blocklist.Archive) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, call{filings: files, archive: &a})
+	for _, f := range files {
+		if err := c.fail[f.Alert]; err != nil {
+			return err
+		}
+	}
+	return c.err
+}
+
+func (c *console) Unarchive(_ context.Context, ids []string, actor, reason string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := call{d: blocklist.Decision{Actor: actor, Reason: reason}}
+	for _, id := range ids {
+		l.filings = append(l.filings, blocklist.Filing{Alert: id})
+	}
+	c.calls = append(c.calls, l)
 	return c.err
 }
 

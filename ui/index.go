@@ -17,6 +17,7 @@ type index struct {
 	blocks    map[blocklist.ID]*engine.BlockView
 	lines     map[string]*engine.LogLine
 	drifted   map[blocklist.ID]bool
+	filed     int // alerts that are archived
 }
 
 func newIndex(s *engine.Snapshot) *index {
@@ -38,6 +39,9 @@ func newIndex(s *engine.Snapshot) *index {
 	ix.alerts = make(map[string]*engine.AlertRow, len(s.Alerts))
 	for _, a := range s.Alerts {
 		ix.alerts[a.ID] = a
+		if ix.archived(a) {
+			ix.filed++
+		}
 	}
 	ix.lines = make(map[string]*engine.LogLine, len(s.Log))
 	for i := range s.Log {
@@ -56,6 +60,9 @@ type state struct {
 
 // alertState says what became of an alert: what needs a person comes first.
 func (m *Model) alertState(a *engine.AlertRow) state {
+	if m.ix.archived(a) {
+		return m.archivedState(a)
+	}
 	best, found := state{}, 99
 	better := func(rank int, s state) {
 		if rank < found {

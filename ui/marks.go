@@ -103,10 +103,13 @@ func (d *drawn) single(row string) []string {
 	return []string{row}
 }
 
-// markedTargets are the targets of the marked rows, in the order of the list. What
-// the filter hides was not on the screen: it is left out, and keeps its mark.
-func (d *drawn) markedTargets() (out []target, hidden []leftOut) {
-	rows, shown := []string(nil), map[string]bool{}
+// hiddenWhy is why a marked row that was not on the screen is left out.
+const hiddenWhy = "the filter hides it"
+
+// markedRows are the marked rows that are shown, in the order of the list, and those
+// that the filter hides, sorted.
+func (d *drawn) markedRows() (rows, hidden []string) {
+	shown := map[string]bool{}
 	for _, id := range d.ids {
 		for _, r := range d.single(id) {
 			if d.marks.has(r) && !shown[r] {
@@ -115,6 +118,19 @@ func (d *drawn) markedTargets() (out []target, hidden []leftOut) {
 			}
 		}
 	}
+	for r := range d.marks.set {
+		if !shown[r] {
+			hidden = append(hidden, r)
+		}
+	}
+	slices.Sort(hidden)
+	return rows, hidden
+}
+
+// markedTargets are the targets of the marked rows, in the order of the list. What
+// the filter hides was not on the screen: it is left out, and keeps its mark.
+func (d *drawn) markedTargets() (out []target, hidden []leftOut) {
+	rows, unseen := d.markedRows()
 	seen := map[blocklist.ID]bool{}
 	for _, r := range rows {
 		for _, t := range d.ix.targets(d.tab, r, nil) {
@@ -124,14 +140,11 @@ func (d *drawn) markedTargets() (out []target, hidden []leftOut) {
 			}
 		}
 	}
-	for r := range d.marks.set {
-		if shown[r] {
-			continue
-		}
+	for _, r := range unseen {
 		for _, t := range d.ix.targets(d.tab, r, nil) {
 			if !seen[t.block] {
 				seen[t.block] = true
-				hidden = append(hidden, leftOut{t.cidr, "the filter hides it"})
+				hidden = append(hidden, leftOut{t.cidr, hiddenWhy})
 			}
 		}
 	}
@@ -154,6 +167,12 @@ func (m *Model) isMarked(row string) bool {
 
 func (m *Model) markable() bool { return m.tab != tabLog && m.pane != paneACL }
 
+// decidable says whether something can be decided about a row: any alert can be
+// archived.
+func (d *drawn) decidable(row string) bool {
+	return d.tab == tabAlerts && d.ix.alerts[row] != nil || len(d.ix.blocksOf(d.tab, row)) > 0
+}
+
 // mark marks the row that the last frame highlighted, or takes its mark away, and
 // goes on to the next.
 func (m *Model) mark() tea.Cmd {
@@ -164,7 +183,7 @@ func (m *Model) mark() tea.Cmd {
 	}
 	k := m.marks[m.tab]
 	rows := d.single(d.row)
-	if !slices.ContainsFunc(rows, func(r string) bool { return len(d.ix.blocksOf(d.tab, r)) > 0 }) {
+	if !slices.ContainsFunc(rows, d.decidable) {
 		m.say("no block is behind this row: nothing to decide", true)
 		return nil
 	}
@@ -202,7 +221,7 @@ func (m *Model) markRows(ids []string) {
 	var rows []string
 	for _, id := range ids {
 		for _, r := range d.single(id) {
-			if len(d.ix.blocksOf(d.tab, r)) > 0 {
+			if d.decidable(r) {
 				rows = append(rows, r)
 			}
 		}
@@ -271,7 +290,7 @@ func (m *Model) markAlike(of func(*index, string) []string) tea.Cmd {
 	// The members are rows already: each stands for itself.
 	var fit []string
 	for _, r := range rows {
-		if len(fit) <= maxMarked && len(d.ix.blocksOf(d.tab, r)) > 0 {
+		if len(fit) <= maxMarked && d.decidable(r) {
 			fit = append(fit, r)
 		}
 	}

@@ -107,7 +107,7 @@ type world struct {
 	named  string // what the question says, when one is open
 }
 
-var keysOfWorld = strings.Fields("a a a a a d d d u u P P j j k g G 1 2 3 4 tab p / esc enter y y Y ? m r P x x X *a *1 *s *n . s w z A U 5 0 b t o O space M down up pgdown q o O t")
+var keysOfWorld = strings.Fields("a a a a a d d d u u P P j j k g G 1 2 3 4 tab p / esc enter y y Y ? m r P x x X *a *1 *s *n . s w z A U 5 0 b t o O space M down up pgdown q o O t e e E E i f")
 
 func (w *world) press() { w.strike(rapid.SampledFrom(keysOfWorld).Draw(w.rt, "key")) }
 
@@ -137,6 +137,10 @@ func (w *world) check(key string, c call) {
 	if c.mode != 0 {
 		return
 	}
+	if c.filings != nil {
+		w.checkFiled(key, c)
+		return
+	}
 	p := netip.MustParsePrefix(netip32(c.id))
 	if !slices.ContainsFunc(w.shown, func(x netip.Prefix) bool { return x.Contains(p.Addr()) }) {
 		w.fatalf("key %s decided %s %s, the frame showed %v:\n%s", key, c.d.Verb, c.id, w.shown, w.s.frame())
@@ -149,6 +153,30 @@ func (w *world) check(key string, c call) {
 	}
 	if high := newIndex(w.s.m.live).block(c.id); high.Severity == 1 && c.d.Verb == blocklist.Deny && c.d.Reason == "" {
 		w.fatalf("key %s denied %s without a reason", key, c.id)
+	}
+}
+
+// checkFiled is check for alerts that were archived or brought back.
+func (w *world) checkFiled(key string, c call) {
+	for _, f := range c.filings {
+		p := netip.MustParsePrefix(strings.TrimPrefix(f.Alert, "alert-"))
+		if !slices.ContainsFunc(w.shown, func(x netip.Prefix) bool { return x.Contains(p.Addr()) }) {
+			w.fatalf("key %s archived %s, the frame showed %v:\n%s", key, f.Alert, w.shown, w.s.frame())
+		}
+		if w.marked && !strings.Contains(w.named, p.Addr().String()+", ") {
+			w.fatalf("key %s archived %s, which the question did not name:\n%s", key, f.Alert, w.named)
+		}
+		live := newIndex(w.s.m.live)
+		a := live.alerts[f.Alert]
+		if a == nil || c.archive == nil && a.Archive == nil {
+			w.fatalf("key %s acted on what is not there any more: %s", key, f.Alert)
+		}
+		if c.archive == nil {
+			continue
+		}
+		if live.waits(a) || f.Shown != a.Extent() || c.archive.Escalated && c.archive.Reason == "" {
+			w.fatalf("key %s archived %s, of which an address waits, or not as it is, or without a reason: %+v", key, f.Alert, c.archive)
+		}
 	}
 }
 
@@ -165,7 +193,12 @@ func (w *world) snapshot() *engine.Snapshot {
 		if n == 9 {
 			p = "198.18.0.0/20"
 		}
-		s.Alerts = append(s.Alerts, alertRow(p, "an alert"))
+		a := alertRow(p, "an alert")
+		a.Events += rapid.IntRange(0, 1).Draw(rt, "more events")
+		if rapid.IntRange(0, 3).Draw(rt, "archived") == 0 {
+			a.Archive = &blocklist.Archive{At: t0, Actor: "bob@soc", Escalated: rapid.Bool().Draw(rt, "escalated")}
+		}
+		s.Alerts = append(s.Alerts, a)
 		if rapid.Bool().Draw(rt, "pending") {
 			b := proposal(p)
 			b.Digest += fmt.Sprint(rapid.IntRange(0, 1).Draw(rt, "digest"))

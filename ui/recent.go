@@ -30,7 +30,7 @@ type deed struct {
 // isDecision says whether an event of the log is a decision.
 func isDecision(event string) bool {
 	switch event {
-	case "approved", "denied", "revoked", "undone", "pinned", "unpinned", "restored", "snoozed", "woken", "allowed", "disallowed", "overridden", "enforced", "adopted", "mode":
+	case "approved", "denied", "revoked", "undone", "pinned", "unpinned", "restored", "snoozed", "woken", "allowed", "disallowed", "overridden", "enforced", "adopted", "archived", "unarchived", "escalated", "mode":
 		return true
 	}
 	return false

@@ -44,6 +44,9 @@ func (m *Model) emptyText() string {
 		if src := m.snap.Sources; len(src) > 0 && src[0].LastOK.IsZero() {
 			return "the alerts could not be read yet"
 		}
+		if m.ix.filed > 0 {
+			return fmt.Sprintf("no alert is in the list; %d archived: /state:archived shows them", m.ix.filed)
+		}
 		return "no alert of a watched rule yet"
 	case tabProposals:
 		if _, later := m.queue(m.snap); later > 0 {
@@ -70,7 +73,7 @@ type tabTitle struct {
 func (m *Model) tabTitles() []tabTitle {
 	names := [tabCount]string{"Alerts", "Proposals", "Blocks", "Log"}
 	waiting, _ := m.queue(m.snap)
-	counts := [tabCount]int{len(m.snap.Alerts), waiting, len(m.snap.Blocks), -1}
+	counts := [tabCount]int{len(m.snap.Alerts) - m.ix.filed, waiting, len(m.snap.Blocks), -1}
 	var out []tabTitle
 	for t := range tabCount {
 		out = append(out, tabTitle{fmt.Sprint(int(t) + 1), names[t], counts[t], t == m.tab && m.view == 0, t == tabProposals && counts[t] > 0, true})

@@ -110,10 +110,24 @@ func (m *Model) snoozedNote(b *blocklist.Block) string {
 	return fmt.Sprintf("snoozed by %s until %s, %s left", clean(b.SnoozedBy), m.until(b.SnoozedUntil), spanLong(b.SnoozedUntil.Sub(m.now)))
 }
 
-// putOff says whether a row of a list was put off, so that only those see it who
-// ask for it.
+// putOff says whether a row of a list was put off or archived, so that only those
+// see it who ask for it.
 func (m *Model) putOff(t tab, i int) bool {
-	return t == tabProposals && m.snoozed(&m.snap.Proposals[i].Block)
+	switch t {
+	case tabAlerts:
+		return m.ix.archived(m.snap.Alerts[i])
+	case tabProposals:
+		return m.snoozed(&m.snap.Proposals[i].Block)
+	}
+	return false
+}
+
+// asksForPutOff says whether a filter of a list asks for what was put off there.
+func (q query) asksForPutOff(t tab) bool {
+	if t == tabAlerts {
+		return q.asksFor("archived") || q.asksFor("escalated")
+	}
+	return q.asksFor("snoozed")
 }
 
 // asksFor says whether a filter names a state.
@@ -131,8 +145,11 @@ func (q query) asksFor(word string) bool {
 	return false
 }
 
-// laterCount says how many proposals were put off.
+// laterCount says how many rows of the list were put off or archived.
 func (m *Model) laterCount() []seg {
+	if m.tab == tabAlerts && m.ix.filed > 0 {
+		return []seg{{m.th.dim, fmt.Sprintf(" %d archived ", m.ix.filed)}}
+	}
 	_, later := m.queue(m.snap)
 	if later == 0 || m.tab != tabProposals {
 		return nil

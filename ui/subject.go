@@ -31,7 +31,7 @@ func (s *rowSubject) state() string {
 func (m *Model) stateWordOf(r *record) string {
 	switch {
 	case r.alert != nil:
-		return m.alertState(r.alert).word
+		return m.alertWord(r.alert)
 	case r.proposal != nil:
 		return m.pendingWord(&r.proposal.Block)
 	case r.block != nil:

@@ -36,6 +36,12 @@ type target struct {
 	decided bool             // its last decision can be taken back
 	high    bool             // an alert of high severity is behind it
 	shown   *engine.Proposal // whose effect is decided
+	// Of an alert that is archived: its id, how much of it and in which standing it was
+	// shown, and its name in a question.
+	alert  string
+	extent blocklist.Extent
+	filed  *blocklist.Archive
+	about  string
 }
 
 // noteDrawn keeps what the frame that was just made shows.
@@ -155,6 +161,9 @@ const rowChanged = "row changed, look again"
 
 // changed says whether a target is not any more what was shown.
 func (m *Model) changed(t target) bool {
+	if t.alert != "" {
+		return m.changedAlert(t)
+	}
 	now := m.liveIndex().target(t.block)
 	return now == nil || now.state != t.state || now.digest != t.digest || now.pinned != t.pinned
 }
@@ -178,10 +187,10 @@ func (m *Model) choose(a action) (choice, bool) {
 		return choice{}, false
 	}
 	c := choice{marked: d.marks.len() > 0}
-	ts := d.targets
+	ts := d.about(a)
 	var hidden []leftOut
 	if c.marked {
-		ts, hidden = d.markedTargets()
+		ts, hidden = d.marked(a)
 	} else if m.overlay == overlayNone && m.now.Sub(m.movedAt) < settleTime {
 		m.say("another row has just come under the cursor, look again", true)
 		return c, false

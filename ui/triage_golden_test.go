@@ -48,7 +48,12 @@ func TestGoldenTriage(t *testing.T) {
 			s.show(napping())
 			s.press("2", "/", "s", "t", "a", "t", "e", ":", "s", "n", "o", "o", "z", "e", "d", "enter")
 		},
-		"allow": func(s *screen) { s.show(full()); s.press("3", "A") },
+		"archived": func(s *screen) {
+			s.show(shelved())
+			s.press("/", "s", "t", "a", "t", "e", ":", "a", "r", "c", "h", "i", "v", "e", "d", "enter")
+		},
+		"escalate": func(s *screen) { s.show(shelved()); s.press("G", "E", "t", "i", "c", "k", "e", "t") },
+		"allow":    func(s *screen) { s.show(full()); s.press("3", "A") },
 		"allowed": func(s *screen) {
 			f := full()
 			f.Allowances = []blocklist.Allowance{{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Actor: "bob@soc", Reason: "partner", At: t0.Add(-time.Hour)},

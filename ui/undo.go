@@ -114,8 +114,11 @@ func (m *Model) takeBack(c choice) tea.Cmd {
 // do.
 func (m *Model) undoJob() tea.Cmd {
 	c := choice{marked: true}
-	if m.job == nil || m.live == nil {
+	switch {
+	case m.job == nil || m.live == nil:
 		return nil
+	case m.job.a.alerts:
+		return m.bringBack()
 	}
 	for _, it := range m.job.items {
 		if t := m.liveIndex().target(it.t.block); it.done && t != nil && t.decided {

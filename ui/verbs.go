@@ -22,6 +22,8 @@ func decideKeys() []binding {
 		{"deny", []string{"d"}, group, "deny", "deny the highlighted proposal; asks why when an alert of high severity is behind it", on(denying()), (*Model).deny},
 		{"snooze", []string{"s"}, group, "snooze", "put the highlighted proposal off for an hour, eight hours or a day", on(snoozing(time.Time{})), (*Model).snooze},
 		{"wake", []string{"w"}, group, "wake", "ask a proposal again that was put off", on(waking()), (*Model).wakeUp},
+		{"archive", []string{"e"}, group, "", "archive the highlighted alert: it is dealt with, and comes back when it grows; again brings it back", (*Model).whyArchive, (*Model).archive},
+		{"escalate", []string{"E"}, group, "", "escalate the highlighted alert and archive it; asks why", on(filing(true)), (*Model).escalate},
 		{"unblock", []string{"u"}, group, "unblock", "unblock the highlighted block; asks why", on(unblocking()), (*Model).revoke},
 		{"restore", []string{"r"}, group, "restore", "write back an entry that somebody removed (asks first)", on(restoring()), (*Model).restore},
 		{"pin", []string{"P"}, group, "pin", "pin the highlighted block, or unpin it: a pinned one comes before everything and does not expire", (*Model).whyPin, (*Model).pin},
@@ -46,6 +48,8 @@ type action struct {
 	// became of its block.
 	exec  func(context.Context, engine.Console, target, blocklist.Decision) error
 	loose bool
+	// alerts says that it is about alerts, not about blocks.
+	alerts bool
 }
 
 // carryOut does it to one target, for whoever decides.
@@ -152,7 +156,7 @@ func (m *Model) why(a action) string {
 	if a.loose && len(m.drawn.targets) == 0 && len(m.shownAddresses(m.drawn.row)) > 0 && !m.live.ReadOnly {
 		return ""
 	}
-	for i, t := range m.drawn.targets {
+	for i, t := range m.drawn.about(a) {
 		switch w := a.whyNot(m, t); {
 		case w == "":
 			return ""
@@ -262,9 +266,9 @@ func (m *Model) pin() tea.Cmd {
 // fitsAny says whether an action fits something of what the last frame showed as
 // marked, else as highlighted.
 func (m *Model) fitsAny(a action) bool {
-	ts := m.drawn.targets
+	ts := m.drawn.about(a)
 	if m.drawn.marks.len() > 0 {
-		ts, _ = m.drawn.markedTargets()
+		ts, _ = m.drawn.marked(a)
 	}
 	return slices.ContainsFunc(ts, func(t target) bool { return a.whyNot(m, t) == "" })
 }
@@ -285,7 +289,7 @@ func (m *Model) restore() tea.Cmd {
 // askReason asks why, then acts on one or on all.
 func (m *Model) askReason(a action, c choice, means string) tea.Cmd {
 	text := append([]string{means}, c.lines()...)
-	if c.alone() {
+	if c.alone() && !a.alerts {
 		text = append(text[:1:1], c.ok[0].effect()...)
 	}
 	return m.askText(c.title(a), text, reasonInput(), a.name, func(m *Model, why string) tea.Cmd {
@@ -302,7 +306,11 @@ func (m *Model) askAll(a action, c choice, reason string, means ...string) tea.C
 		m.say("nothing to "+a.name+": "+c.left[0].cidr+": "+c.left[0].why, true)
 		return nil
 	}
-	return m.ask(c.title(a), append(means, c.lines()...), fmt.Sprintf("%s %s", a.name, plural(len(c.ok), "block", "blocks")), func(m *Model) tea.Cmd {
+	count := plural(len(c.ok), "block", "blocks")
+	if a.alerts {
+		count = plural(len(c.ok), "alert", "alerts")
+	}
+	return m.ask(c.title(a), append(means, c.lines()...), a.name+" "+count, func(m *Model) tea.Cmd {
 		return m.startJob(a, c, reason)
 	})
 }
@@ -323,7 +331,7 @@ func (c choice) title(a action) string {
 func (c choice) lines() []string {
 	var out []string
 	for _, t := range c.ok {
-		line := t.cidr
+		line := cmp.Or(t.about, t.cidr)
 		if e := t.effect(); len(e) > 0 {
 			line = e[0]
 		}
