@@ -77,9 +77,17 @@ func firstPrefix(text string) (netip.Prefix, bool) {
 // TestActedOnIsWhatTheFrameShowed: under random snapshots, sizes, filters and keys
 // a decision names only what the last frame before its key showed as marked, or as
 // highlighted; with its effect of now; and what a question decides was named in it.
-func TestActedOnIsWhatTheFrameShowed(t *testing.T) {
+func TestActedOnIsWhatTheFrameShowed(t *testing.T) { wander(t, keysOfWorld) }
+
+// TestArchivedIsWhatTheFrameShowed is the same with the keys by which alerts are
+// archived, so that they come often.
+func TestArchivedIsWhatTheFrameShowed(t *testing.T) {
+	wander(t, strings.Fields("e e e e E E enter y y Y j j j k g G x x X *a *n t space esc p / 2 1 1 . U A w o i f"))
+}
+
+func wander(t *testing.T, keys []string) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := &world{rt: rt, fatalf: rt.Fatalf, s: newScreen(t, rapid.IntRange(40, 200).Draw(rt, "w"), 60)}
+		w := &world{rt: rt, keys: keys, fatalf: rt.Fatalf, s: newScreen(t, rapid.IntRange(40, 200).Draw(rt, "w"), 60)}
 		w.s.show(w.snapshot())
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			w.s.clock.advance(time.Duration(rapid.IntRange(0, 900).Draw(rt, "ms")) * time.Millisecond)
@@ -100,6 +108,7 @@ func TestActedOnIsWhatTheFrameShowed(t *testing.T) {
 // world drives a console with random input and holds what it does against frames.
 type world struct {
 	rt     *rapid.T
+	keys   []string // that are pressed
 	fatalf func(string, ...any)
 	s      *screen
 	shown  []netip.Prefix // what the frame showed before the key that led here
@@ -109,7 +118,7 @@ type world struct {
 
 var keysOfWorld = strings.Fields("a a a a a d d d u u P P j j k g G 1 2 3 4 tab p / esc enter y y Y ? m r P x x X *a *1 *s *n . s w z A U 5 0 b t o O space M down up pgdown q o O t e e E E i f")
 
-func (w *world) press() { w.strike(rapid.SampledFrom(keysOfWorld).Draw(w.rt, "key")) }
+func (w *world) press() { w.strike(rapid.SampledFrom(w.keys).Draw(w.rt, "key")) }
 
 // strike presses a key, or the two of a sequence, and holds what comes of it.
 func (w *world) strike(name string) {
