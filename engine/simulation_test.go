@@ -52,7 +52,7 @@ func TestSimulation(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // it lives on short-lived plans
 	seeds := *simSeeds
 	if testing.Short() || raceEnabled {
-		seeds = min(seeds, 2)
+		seeds = min(seeds, 1)
 	}
 	var mu sync.Mutex
 	total, counts := 0, map[string]int{}
@@ -87,6 +87,9 @@ func TestSimulation(t *testing.T) {
 
 // TestSimulationReplays holds that a seed is enough to repeat a run.
 func TestSimulationReplays(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it runs in one goroutine: there is nothing to race with")
+	}
 	for _, seed := range []uint64{3, wireEvery - 1} {
 		a, b := simulate(t, seed, false), simulate(t, seed, false)
 		if a.trace != b.trace || a.steps != b.steps {
