@@ -245,6 +245,14 @@ func (p *simProc) died() {
 	p.w.after(time.Second+p.w.upTo(2*time.Minute), p.born)
 }
 
+// kill ends it at once.
+func (p *simProc) kill() {
+	if p.alive() {
+		p.g.dead.Store(true)
+		p.died()
+	}
+}
+
 // stop ends it as a signal does, when no write is in flight.
 func (p *simProc) stop() {
 	if !p.alive() || p.busy {

@@ -523,6 +523,10 @@ func (w *simWorld) bitFlip() {
 	}
 	w.count("bit flip")
 	i := w.rng.IntN(len(recs))
+	if w.rng.IntN(2) == 0 { // somebody starts a program anew that must read it
+		i = len(recs) - 1
+		w.runs[w.rng.IntN(len(w.runs))].kill()
+	}
 	w.log.Tamper(uint64(i+1), func(p []byte) []byte { p[w.rng.IntN(len(p))] ^= 1; return p })
 	w.after(w.upTo(5*time.Minute), func() {
 		w.log.Tamper(uint64(i+1), func([]byte) []byte { return slices.Clone(recs[i]) })
