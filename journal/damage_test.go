@@ -184,7 +184,27 @@ func TestChangedRows(t *testing.T) {
 			if test.seq == 0 && !errors.Is(err, journal.ErrNewer) || test.seq > 0 && (!errors.As(err, &c) || c.Seq != test.seq) {
 				t.Errorf("got %v, want record %d", err, test.seq)
 			}
+			wantPrefix(t, s, payloads)
 		})
+	}
+}
+
+// wantPrefix holds that what is copied is what was written, up to where it ends in
+// an error.
+func wantPrefix(t *testing.T, s *journal.SQLite, payloads []string) {
+	t.Helper()
+	n := 0
+	for r, err := range s.Records(t.Context(), journal.Seq(len(payloads))) {
+		if err != nil {
+			return
+		}
+		if string(r.Payload) != payloads[n] {
+			t.Errorf("record %d is copied as %s", r.Seq, r.Payload)
+		}
+		n++
+	}
+	if n != len(payloads) {
+		t.Errorf("%d of %d records are copied, without an error", n, len(payloads))
 	}
 }
 
@@ -210,6 +230,12 @@ func TestAppendToADamagedEnd(t *testing.T) {
 		}
 		if _, err := s.Head(t.Context()); err == nil {
 			t.Errorf("%s: the head says nothing", change)
+		}
+		if _, _, err := s.Tail(t.Context()); err == nil {
+			t.Errorf("%s: the tail says nothing", change)
+		}
+		if _, err := s.Extend(t.Context(), 3, func(func(journal.Record, error) bool) {}); err == nil {
+			t.Errorf("%s: it is extended", change)
 		}
 	}
 }

@@ -126,3 +126,59 @@ func TestHolder(t *testing.T) {
 	lease(time.Nanosecond)
 	is("") // it has run out
 }
+
+func TestRecordsAreReadOneByOne(t *testing.T) {
+	j := logOf(t, 5)
+	var seen []journal.Record
+	for r, err := range j.Records(t.Context(), 5) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen = append(seen, r); len(seen) == 3 {
+			break
+		}
+	}
+	for _, r := range seen {
+		if h, err := j.Hash(t.Context(), r.Seq); err != nil || h != r.Hash {
+			t.Errorf("record %d: hash %x, %v; want %x", r.Seq, h, err, r.Hash)
+		}
+	}
+	if h, err := j.Hash(t.Context(), 0); err != nil || h != (journal.Hash{}) {
+		t.Errorf("before the first: %x, %v", h, err)
+	}
+	var corrupt *journal.CorruptError
+	if _, err := j.Hash(t.Context(), 6); !errors.As(err, &corrupt) {
+		t.Errorf("after the last: %v", err)
+	}
+	var last error
+	n := 0
+	for _, err := range j.Records(t.Context(), 9) { // of which it has five
+		if last = err; err == nil {
+			n++
+		}
+	}
+	if n != 5 || !errors.As(last, &corrupt) || corrupt.Seq != 6 {
+		t.Errorf("%d records, then %v", n, last)
+	}
+}
+
+// TestAClosedJournalIsAnError wherever it is asked.
+func TestAClosedJournalIsAnError(t *testing.T) {
+	from, j := logOf(t, 3), logOf(t, 3)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, _, tail := j.Tail(t.Context())
+	_, hash := j.Hash(t.Context(), 1)
+	_, extend := j.Extend(t.Context(), 3, from.Records(t.Context(), 3))
+	_, _, holder := j.Holder(t.Context(), "acl/a")
+	var read error
+	for _, err := range j.Records(t.Context(), 3) {
+		read = err
+	}
+	for name, err := range map[string]error{"Tail": tail, "Hash": hash, "Extend": extend, "Holder": holder, "Records": read} {
+		if err == nil {
+			t.Errorf("%s gives no error", name)
+		}
+	}
+}
