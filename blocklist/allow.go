@@ -1,7 +1,6 @@
 package blocklist
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -79,11 +78,15 @@ func (l *List) Disallow(now time.Time, p netip.Prefix, actor, reason string) ([]
 
 // Allowances gives what must never be blocked at a time, sorted by prefix.
 func (l *List) Allowances(now time.Time) []Allowance {
-	var out []Allowance
+	return slices.DeleteFunc(l.allAllowances(), func(a Allowance) bool { return !a.inForce(now) })
+}
+
+// allAllowances gives the ended ones too, for a checkpoint: the same fold gives the
+// same bytes.
+func (l *List) allAllowances() []Allowance {
+	out := make([]Allowance, 0, len(l.allowed))
 	for _, a := range l.allowed {
-		if a.inForce(now) {
-			out = append(out, a)
-		}
+		out = append(out, a)
 	}
 	slices.SortFunc(out, func(a, b Allowance) int { return a.Prefix.Compare(b.Prefix) })
 	return out
@@ -123,15 +126,4 @@ func plainPrefix(p netip.Prefix, least4, least6 int) (netip.Prefix, error) {
 		return p, fmt.Errorf("%s is too wide: /%d is the widest", p, least)
 	}
 	return p.Masked(), nil
-}
-
-// savedAllowances gives the allowances for a checkpoint, the ended ones too: the
-// same fold gives the same bytes.
-func (l *List) savedAllowances() []Allowance {
-	out := make([]Allowance, 0, len(l.allowed))
-	for _, a := range l.allowed {
-		out = append(out, a)
-	}
-	slices.SortFunc(out, func(a, b Allowance) int { return cmp.Or(a.Prefix.Compare(b.Prefix), a.At.Compare(b.At)) })
-	return out
 }

@@ -66,7 +66,7 @@ func (l *List) Save() ([]byte, error) {
 	c := checkpoint{V: checkpointVersion, Blocks: l.Blocks(), Alerts: l.Alerts(), Marks: l.marks,
 		Auto: l.auto, Mode: l.mode, Pruned: l.pruned, Sent: l.ledger.sent,
 		Hits: l.breaker.hits, Vanish: l.breaker.vanished, Stops: l.breaker.stops, Guarded: l.breaker.guarded,
-		Allowed: l.savedAllowances(), Over: l.allOverrides()}
+		Allowed: l.allAllowances(), Over: l.allOverrides()}
 	for k, n := range l.past {
 		c.Past = append(c.Past, pastCount{k.Direction, k.Prefix, n})
 	}

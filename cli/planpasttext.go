@@ -21,7 +21,7 @@ func (r *pastReport) text(most int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "replay of %s to %s, %s mode; nothing was written\n", stamp(r.From), stamp(r.Until), r.Mode)
 	for _, rule := range r.Rules {
-		fmt.Fprintf(&b, "  %s of rule %s\n", counted(rule.Alerts, "alert"), rule.ID)
+		fmt.Fprintf(&b, "  %s of rule %s\n", count(rule.Alerts, "alert", "alerts"), rule.ID)
 		if rule.Name != "" {
 			fmt.Fprintf(&b, "    %s\n", rule.Name)
 		}
@@ -74,7 +74,7 @@ func (r *pastReport) periods(b *strings.Builder) {
 		fmt.Fprintf(b, "%-17s %7d %8d %6d %8d %8d %7s\n", stamp(p.From), p.Alerts, p.Blocked, p.Asked, p.Refused, p.Waiting, fmt.Sprintf("%d/%d", p.Used, p.Slots))
 	}
 	if quiet > 0 {
-		fmt.Fprintf(b, "%s without anything left out\n", counted(quiet, "line"))
+		fmt.Fprintf(b, "%s without anything left out\n", count(quiet, "line", "lines"))
 	}
 }
 
@@ -132,7 +132,7 @@ func (r *pastReport) addresses(b *strings.Builder, result string, most int) {
 }
 
 func address(b *strings.Builder, o replay.Outcome) {
-	fmt.Fprintf(b, "  %s %s: %s, %s", o.CIDR, o.Direction, counted(o.Alerts, "alert"), stamp(o.First))
+	fmt.Fprintf(b, "  %s %s: %s, %s", o.CIDR, o.Direction, count(o.Alerts, "alert", "alerts"), stamp(o.First))
 	if o.Alerts > 1 {
 		fmt.Fprintf(b, " to %s", stamp(o.Last))
 	}
@@ -156,11 +156,4 @@ func waitText(o replay.Outcome) string {
 		return "without a slot at the end: " + clean(o.WhyWaits)
 	}
 	return "without a slot for a time: " + clean(o.WhyWaits)
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
