@@ -185,9 +185,13 @@ func over(under, piece string, w int) string {
 	n := visibleWidth(piece)
 	left := max((w-n)/2, 0)
 	head := ansi.Truncate(under, left, "")
+	room := w - left - n
 	tail := ansi.TruncateLeft(under, left+n, "")
+	if visibleWidth(tail) > room { // a wide character under the edge is kept whole there
+		tail = ansi.TruncateLeft(under, left+n+1, "")
+	}
 	head += strings.Repeat(" ", max(left-visibleWidth(head), 0))
-	tail = strings.Repeat(" ", max(w-left-n-visibleWidth(tail), 0)) + tail
+	tail = strings.Repeat(" ", max(room-visibleWidth(tail), 0)) + tail
 	return head + piece + tail
 }
 

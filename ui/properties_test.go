@@ -345,3 +345,17 @@ func FuzzFrameText(f *testing.F) {
 		}
 	})
 }
+
+// TestOver: a line with a piece put over it is as wide as before, whatever
+// stands under the edges of the piece.
+func TestOver(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		under := rapid.StringOfN(rapid.SampledFrom([]rune("a·│日👩e\u0301가")), 0, 60, -1).Draw(t, "under")
+		w := max(visibleWidth(under), 1)
+		piece := strings.Repeat("x", rapid.IntRange(0, w).Draw(t, "piece"))
+		got := over(under, piece, w)
+		if visibleWidth(got) != w || !strings.Contains(got, piece) {
+			t.Fatalf("%q over %q is %d cells wide, not %d: %q", piece, under, visibleWidth(got), w, got)
+		}
+	})
+}
