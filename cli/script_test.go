@@ -4,14 +4,19 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
+	// What is started from here takes a SIGHUP also when the tests run under nohup,
+	// whose programs rightly ignore it.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	testscript.Main(m, map[string]func(){
 		"selfprotect": func() { os.Exit(Main(os.Args[1:], Process())) },
 	})

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"regexp"
 	"slices"
 	"strings"
@@ -215,9 +214,6 @@ func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
 	sig := signals[only(ts, args, "signal NAME")]
 	if sig == nil {
 		ts.Fatalf("no signal %s", args[0])
-	}
-	if sig == syscall.SIGHUP && signal.Ignored(syscall.SIGHUP) {
-		sig = syscall.SIGTERM // under nohup the program rightly ignores a SIGHUP
 	}
 	ts.Check(stageOf(ts).prog.Process.Signal(sig))
 }
