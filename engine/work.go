@@ -132,7 +132,8 @@ func (l *loop) workOn(ctx context.Context, a *aclState, t time.Time) bool {
 	if len(plan.Changes) == 0 || !l.mayWrite(a, t) {
 		return false
 	}
-	if l.guardShrunk != "" && plan.Changes[0].Op != firewall.Delete {
+	next, ok := l.next(a, plan, t)
+	if !ok {
 		return false
 	}
 	if t.Sub(a.readAt) > fresh {
@@ -146,7 +147,7 @@ func (l *loop) workOn(ctx context.Context, a *aclState, t time.Time) bool {
 	if !l.mayCallFor(a, t) || !l.writes.AllowN(t, 1) {
 		return false
 	}
-	return l.startWrite(ctx, a, plan.Changes[0], t)
+	return l.startWrite(ctx, a, next, t)
 }
 
 // startWrite makes the intent durable and hands the change to the applier.
@@ -156,7 +157,7 @@ func (l *loop) startWrite(ctx context.Context, a *aclState, c firewall.Change, t
 	err := l.record(ctx, func() ([]blocklist.Event, error) {
 		// The state may have moved on since the plan was made.
 		again := firewall.Diff(a.live, l.wanted(a, t), l.limits(a, t))
-		if len(again.Changes) == 0 || again.Changes[0] != c {
+		if next, ok := l.next(a, again, t); !ok || next != c {
 			return nil, errReplan
 		}
 		return []blocklist.Event{{Kind: blocklist.Started, At: l.now(), Actor: blocklist.EngineActor, WriteID: id, Reason: c.Reason,
