@@ -79,11 +79,7 @@ func (b *Backend) everyACL(ctx context.Context, g *group, out *Found) error {
 // namedSubnets reads what subnets are called. They are good to know only, so a
 // failure leaves them out.
 func (b *Backend) namedSubnets(ctx context.Context, g *group, out map[string]Subnet) {
-	client, ok := g.read.(ec2.DescribeSubnetsAPIClient)
-	if !ok {
-		return
-	}
-	for pages := ec2.NewDescribeSubnetsPaginator(client, &ec2.DescribeSubnetsInput{}); pages.HasMorePages(); {
+	for pages := ec2.NewDescribeSubnetsPaginator(g.read, &ec2.DescribeSubnetsInput{}); pages.HasMorePages(); {
 		page, err := call(ctx, b.timeout, func(ctx context.Context) (*ec2.DescribeSubnetsOutput, error) { return pages.NextPage(ctx) })
 		if err != nil {
 			return

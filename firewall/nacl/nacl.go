@@ -69,6 +69,7 @@ type reader interface {
 	ec2.DescribeNatGatewaysAPIClient
 	ec2.DescribeVpcPeeringConnectionsAPIClient
 	ec2.DescribeRouteTablesAPIClient
+	ec2.DescribeSubnetsAPIClient
 	DescribeAddresses(context.Context, *ec2.DescribeAddressesInput, ...func(*ec2.Options)) (*ec2.DescribeAddressesOutput, error)
 }
 
@@ -90,6 +91,7 @@ type group struct {
 	region, profile, role string
 	targets               []Target
 	cfg                   aws.Config
+	endpoint              *string // of EC2 when it is not AWS's own
 	read                  reader
 	write                 writer // nil: read-only
 	err                   error  // why there are no clients
@@ -129,13 +131,13 @@ func Open(ctx context.Context, cfg Config) (*Backend, error) {
 
 // open loads the SDK's configuration and makes the clients.
 func (g *group) open(ctx context.Context, cfg Config) {
-	client := cfg.HTTP
-	if client == nil {
-		client = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	send := cfg.HTTP
+	if send == nil {
+		send = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 			t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 		})
 	}
-	opts := []func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithAppID(cfg.AppID)}
+	opts := []func(*config.LoadOptions) error{config.WithHTTPClient(send), config.WithAppID(cfg.AppID)}
 	if g.region != "" {
 		opts = append(opts, config.WithRegion(g.region))
 	}
@@ -154,14 +156,15 @@ func (g *group) open(ctx context.Context, cfg Config) {
 		g.cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(g.cfg), g.role,
 			func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "selfprotect" }))
 	}
-	reads := ec2.NewFromConfig(g.cfg)
-	g.read, g.quota.client = reads, quotaClient(g.cfg, reads.Options().BaseEndpoint)
+	client := ec2.NewFromConfig(g.cfg)
+	g.endpoint = client.Options().BaseEndpoint
+	g.read, g.quota.client = readsOf(client), quotaClient(g.cfg, g.endpoint)
 	if !cfg.ReadOnly {
-		g.write = ec2.NewFromConfig(g.cfg, func(o *ec2.Options) {
+		g.write = writesOf(ec2.NewFromConfig(g.cfg, func(o *ec2.Options) {
 			// One request for one intent: no retry, no second try with another clock.
 			o.Retryer = aws.NopRetryer{}
 			o.RetryMaxAttempts = 1
-		})
+		}))
 	}
 }
 
@@ -258,11 +261,7 @@ func (g *group) endpoints() []url.URL {
 		}
 	}
 	ctx, region := context.Background(), aws.String(g.cfg.Region)
-	params := ec2.EndpointParameters{Region: region}
-	if c, ok := g.read.(*ec2.Client); ok {
-		params.Endpoint = c.Options().BaseEndpoint
-	}
-	add(ec2.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, params))
+	add(ec2.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ec2.EndpointParameters{Region: region, Endpoint: g.endpoint}))
 	if c, ok := g.quota.client.(*servicequotas.Client); ok {
 		add(servicequotas.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx,
 			servicequotas.EndpointParameters{Region: region, Endpoint: c.Options().BaseEndpoint}))

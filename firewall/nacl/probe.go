@@ -196,6 +196,4 @@ func (b *Backend) Identity(ctx context.Context) []Identity {
 	return out
 }
 
-var _ reader = (*ec2.Client)(nil)
 var _ quotaReader = (*servicequotas.Client)(nil)
-var _ writer = (*ec2.Client)(nil)
