@@ -59,7 +59,7 @@ type leftSlot struct {
 
 // checkpointVersion grows with every change of what Apply does or keeps, so that
 // a checkpoint made by other code is not used.
-const checkpointVersion = 6
+const checkpointVersion = 7
 
 // Save gives the whole state as JSON. The same state gives the same bytes.
 func (l *List) Save() ([]byte, error) {

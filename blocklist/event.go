@@ -194,6 +194,8 @@ type Sighting struct {
 	// Again says that the alert has named the address before: there is only more
 	// evidence now, or another outcome.
 	Again bool `json:"again,omitempty"`
+	// Observing says that it was ignored for observe mode alone: see [List.Observing].
+	Observing bool `json:"observing,omitempty"`
 }
 
 // Write is one change to one ACL as the journal knows it.

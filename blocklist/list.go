@@ -185,9 +185,11 @@ func (l *List) applySighted(e Event) error {
 		old = &AlertState{Note: AlertNote{ID: s.Alert, CreatedAt: e.At}, SeenAt: e.At}
 	}
 	st := &AlertState{Note: old.Note, SeenAt: old.SeenAt, Dismissed: old.Dismissed}
-	fresh := true
+	fresh := true  // the alert has not named the address before
+	counts := true // nor has it been counted for the block
 	for _, o := range old.Sightings {
 		if o.Addr == s.Addr && o.Direction == s.Direction {
+			counts = o.Block != s.Block
 			o, fresh = *s, false
 		}
 		st.Sightings = append(st.Sightings, o)
@@ -203,7 +205,7 @@ func (l *List) applySighted(e Event) error {
 	if s.Outcome == OutcomeRefused && fresh {
 		l.breaker.hit(e.At, s.Addr)
 	}
-	if b := l.blocks[s.Block]; b != nil && fresh {
+	if b := l.blocks[s.Block]; b != nil && counts {
 		b.Sightings++
 		b.LastSeen = e.At
 		b.Alerts = prependBounded(b.Alerts, s.Alert, MaxAlertsPerBlock)

@@ -49,7 +49,7 @@ func noteOf(a alert.Alert, why string) AlertNote {
 // none when it adds nothing to what is known.
 func (l *List) Observe(now time.Time, a alert.Alert, in alert.Indicator, v policy.Verdict) []Event {
 	s := Sighting{Alert: a.ID, Addr: in.Addr, Direction: in.Direction, Events: in.Events,
-		Reasons: v.Reasons, Evidence: in.Evidence, Weight: v.Weight}
+		Reasons: v.Reasons, Evidence: in.Evidence, Weight: v.Weight, Observing: v.Observing}
 	old, seen := l.sighting(a.ID, in)
 	s.Again = seen
 	if seen && old.Events >= in.Events && old.Outcome != OutcomeIgnored && old.Outcome != OutcomeRefused {
@@ -73,6 +73,32 @@ func (l *List) Observe(now time.Time, a alert.Alert, in alert.Indicator, v polic
 	}
 	ev := Event{Kind: Sighted, At: now, Actor: EngineActor, Sighting: &s}
 	return append(more, ev)
+}
+
+// Named is an address of an alert as the list keeps it, to be judged anew. Of the
+// alert there is what its note holds, and no events.
+type Named struct {
+	Alert     alert.Alert
+	Indicator alert.Indicator
+}
+
+// Observing gives the addresses that only observe mode has kept from a proposal, of
+// alerts made after a time, the oldest first.
+func (l *List) Observing(after time.Time) []Named {
+	var out []Named
+	for _, st := range l.Alerts() {
+		if !st.Note.CreatedAt.After(after) || st.Archive != nil || !st.Dismissed.IsZero() {
+			continue
+		}
+		n := st.Note
+		a := alert.Alert{ID: n.ID, RuleID: n.RuleID, Title: n.Title, Severity: n.Severity, CreatedAt: n.CreatedAt, AgentID: n.AgentID}
+		for _, s := range st.Sightings {
+			if s.Observing {
+				out = append(out, Named{a, alert.Indicator{Addr: s.Addr, Direction: s.Direction, Events: s.Events, Evidence: s.Evidence}})
+			}
+		}
+	}
+	return out
 }
 
 func (l *List) sighting(id string, in alert.Indicator) (Sighting, bool) {

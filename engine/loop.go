@@ -39,6 +39,7 @@ type loop struct {
 	guard     *policy.Guard    // all together
 	policy    *policy.Policy
 	base      policy.Mode
+	modesNew  bool // a mode may have risen: see offerObserved
 
 	applier *applier
 	poller  *poller
@@ -201,6 +202,7 @@ func (l *loop) everySecond(ctx context.Context, t time.Time) {
 		l.refreshGuard()
 	}
 	l.keepOverrides(ctx, t)
+	l.offerObserved(ctx, t)
 	if why := l.stopSoon; why != "" {
 		l.stopSoon = ""
 		l.stopAuto(ctx, why)

@@ -136,46 +136,62 @@ type finding struct {
 	indicators []alert.Indicator
 }
 
-// observe records alerts in chunks in which no two speak of the same alert or
-// address, so that each is judged on what is durable.
+// judge says what shall become of an indicator of an alert.
+type judge func(alert.Alert, alert.Indicator) policy.Verdict
+
+// observe records what alerts name.
 func (l *loop) observe(ctx context.Context, alerts []alert.Alert) {
+	found := make([]finding, len(alerts))
+	for i, a := range alerts {
+		found[i] = finding{alert: a, indicators: alert.Indicators(a)}
+	}
+	if err := l.judge(ctx, found, l.policy.Judge); err != nil {
+		l.note(err)
+		l.pollBroken = true // what was not recorded must be read again
+	}
+}
+
+// judge records findings in chunks in which no two speak of the same alert or
+// address, so that each is judged on what is durable.
+func (l *loop) judge(ctx context.Context, found []finding, by judge) error {
+	var errs []error
 	var chunk []finding
 	ids, addrs := map[string]bool{}, map[netip.Addr]bool{}
 	flush := func() {
 		if len(chunk) > 0 {
-			l.observeChunk(ctx, chunk)
+			errs = append(errs, l.judgeChunk(ctx, chunk, by))
 		}
 		chunk = nil
 		clear(ids)
 		clear(addrs)
 	}
-	for _, a := range alerts {
-		f := finding{alert: a, indicators: alert.Indicators(a)}
-		clash := ids[a.ID]
+	for _, f := range found {
+		clash := ids[f.alert.ID]
 		for _, in := range f.indicators {
 			clash = clash || addrs[in.Addr]
 		}
 		if clash {
 			flush()
 		}
-		ids[a.ID] = true
+		ids[f.alert.ID] = true
 		for _, in := range f.indicators {
 			addrs[in.Addr] = true
 		}
 		chunk = append(chunk, f)
 	}
 	flush()
+	return errors.Join(errs...)
 }
 
-func (l *loop) observeChunk(ctx context.Context, chunk []finding) {
-	err := l.record(ctx, func() ([]blocklist.Event, error) {
+func (l *loop) judgeChunk(ctx context.Context, chunk []finding, by judge) error {
+	return l.record(ctx, func() ([]blocklist.Event, error) {
 		t := l.now()
 		var events []blocklist.Event
 		gate := newAutoGate(l, t)
 		for _, f := range chunk {
 			events = append(events, l.list.Note(t, f.alert, noteFor(f))...)
 			for _, in := range f.indicators {
-				v := gate.limit(f.alert, in, l.policy.Judge(f.alert, in))
+				v := gate.limit(f.alert, in, by(f.alert, in))
 				evs := l.list.Observe(t, f.alert, in, v)
 				l.markLeftOut(evs, t)
 				gate.count(evs, in, v)
@@ -187,10 +203,6 @@ func (l *loop) observeChunk(ctx context.Context, chunk []finding) {
 		}
 		return events, nil
 	})
-	if err != nil {
-		l.note(err)
-		l.pollBroken = true // what was not recorded must be read again
-	}
 }
 
 func noteFor(f finding) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"selfprotect/blocklist"
@@ -66,6 +67,13 @@ func (w *simWorld) invariants() {
 // look judges one new record before it is folded.
 func (w *simWorld) look(e blocklist.Event) {
 	switch e.Kind {
+	case blocklist.Proposed:
+		if len(e.Proposal.Reasons) > 0 && strings.HasPrefix(e.Proposal.Reasons[0], "named while its rule was only observed") {
+			w.count("offered after observing")
+			if w.shadow.Ceiling().Mode == policy.Observe {
+				w.fail("%s is proposed in observe mode", e.Block)
+			}
+		}
 	case blocklist.Approved:
 		b, ok := w.shadow.Block(e.Block)
 		if !ok || b.State != blocklist.Pending {

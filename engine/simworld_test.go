@@ -26,7 +26,7 @@ var faultKinds = []string{
 	"quota sinks", "rights revoked", "clock step", "clock rate", "sleep", "append failed", "append unsure", "disk full", "bit flip",
 	"source down", "paging broken", "alert again", "alert late", "alert grows", "person removes", "person adds", "other program reverts",
 	"guard grows", "guard unsure", "read over the wire", "write over the wire",
-	"asked for by a person", "snoozed", "woken", "allowed", "disallowed", "adopted", "overridden", "override ended",
+	"asked for by a person", "snoozed", "woken", "allowed", "disallowed", "adopted", "overridden", "override ended", "offered after observing",
 }
 
 // simOdds are how often things happen in the world of one seed.
@@ -401,6 +401,9 @@ func (w *simWorld) decide() {
 		m := policy.Review
 		if w.odds.mode == policy.Auto && w.chance(0.8) {
 			m = policy.Auto
+		}
+		if w.chance(0.2) {
+			m = policy.Observe // for a while: what is named meanwhile is offered afterwards
 		}
 		_ = p.l.setMode(context.Background(), m, actor, "")
 		p.turn()

@@ -389,7 +389,7 @@ func (l *loop) refreshModes() {
 		ceiling = policy.Auto
 	}
 	l.policy = l.policy.WithModes(l.base, ceiling)
-	l.view.dirty = true
+	l.modesNew, l.view.dirty = true, true
 }
 
 // OwnNetworks gives what must not be blocked because an ACL was read to belong to

@@ -185,8 +185,10 @@ func (p *Policy) byMode(w Watch, v Verdict) Verdict {
 	never := fmt.Sprintf("never without asking: %s (%s)", soft.Why, soft.Prefix)
 	switch mode := p.ModeOf(w.RuleID); {
 	case mode < Review && asks:
+		v.Observing = true
 		return v.with(Ignore, "observe mode: would ask to block %s", v.Prefix).with(Ignore, "%s", never)
 	case mode < Review:
+		v.Observing = true
 		return v.with(Ignore, "observe mode: would block %s", v.Prefix)
 	case asks:
 		return v.with(Ask, "%s", never)

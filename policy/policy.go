@@ -110,6 +110,8 @@ type Verdict struct {
 	Weight int
 	// Reasons are short sentences without a full stop, most important first.
 	Reasons []string
+	// Observing says that nothing but observe mode stands against asking or blocking.
+	Observing bool
 }
 
 // Target is one ACL and the directions in which it takes entries.
