@@ -110,5 +110,5 @@ func tellOverridden(ln *LogLine, e blocklist.Event) {
 		ln.Event, ln.Text = "enforced", fmt.Sprintf("%s is guarded again, says %s", e.Prefix, ln.Actor)
 		return
 	}
-	ln.Event, ln.Text = "overridden", fmt.Sprintf("the guard is overridden for %s by %s until %s", e.Prefix, ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
+	ln.Event, ln.Text = "overridden", fmt.Sprintf("the guard is overridden for %s by %s until %s", e.Prefix, ln.Actor, e.Expires.UTC().Format(tellTime))
 }

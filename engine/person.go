@@ -249,7 +249,7 @@ func tellAllowed(ln *LogLine, e blocklist.Event) {
 	}
 	ln.Event, ln.Text = "allowed", fmt.Sprintf("%s is never to be blocked, says %s", e.Prefix, ln.Actor)
 	if !e.Expires.IsZero() {
-		ln.Text += ", until " + e.Expires.UTC().Format("2006-01-02 15:04 MST")
+		ln.Text += ", until " + e.Expires.UTC().Format(tellTime)
 	}
 }
 

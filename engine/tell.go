@@ -72,27 +72,12 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		bump(&c.Proposed)
 		ln.Event, ln.Text = "proposed", fmt.Sprintf("%s %s proposed", b.What(), b.Direction)
 		ln.Reason = first(b.Reasons)
-	case blocklist.Approved:
-		ln.Event, ln.Text = "approved", fmt.Sprintf("%s approved by %s until %s", b.What(), ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
 	case blocklist.Denied:
 		bump(&c.Denied)
-		ln.Event, ln.Text = "denied", fmt.Sprintf("%s denied by %s", b.What(), ln.Actor)
-	case blocklist.Revoked:
-		ln.Event, ln.Text = "revoked", fmt.Sprintf("%s revoked by %s", b.What(), ln.Actor)
-	case blocklist.Undid:
-		ln.Event, ln.Text = "undone", fmt.Sprintf("the last decision about %s is taken back by %s: it is %s again", b.What(), ln.Actor, b.State)
-	case blocklist.Restored:
-		ln.Event, ln.Text = "approved", fmt.Sprintf("%s to be put back, says %s", b.Prefix, ln.Actor)
-	case blocklist.Expired:
-		ln.Event, ln.Text = "expired", fmt.Sprintf("%s expired", b.What())
-	case blocklist.Pinned:
-		ln.Event, ln.Text = "pinned", fmt.Sprintf("%s pinned by %s: it comes before everything and does not expire", b.Prefix, ln.Actor)
-	case blocklist.Unpinned:
-		ln.Event, ln.Text = "unpinned", fmt.Sprintf("%s unpinned by %s; it ends %s", b.Prefix, ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
-	case blocklist.Snoozed:
-		ln.Event, ln.Text = "snoozed", fmt.Sprintf("%s put off by %s until %s", b.What(), ln.Actor, e.Expires.UTC().Format("2006-01-02 15:04 MST"))
-	case blocklist.Woken:
-		ln.Event, ln.Text = "woken", fmt.Sprintf("%s asked again, says %s", b.What(), ln.Actor)
+		ln.Event, ln.Text = tellLife(e, b, ln.Actor)
+	case blocklist.Approved, blocklist.Revoked, blocklist.Undid, blocklist.Restored, blocklist.Expired, blocklist.Pinned,
+		blocklist.Unpinned, blocklist.Snoozed, blocklist.Woken:
+		ln.Event, ln.Text = tellLife(e, b, ln.Actor)
 	case blocklist.Overridden, blocklist.Enforced:
 		tellOverridden(&ln, e)
 	case blocklist.Allowed, blocklist.Disallowed:
@@ -100,13 +85,7 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 	case blocklist.Adopted:
 		l.tellAdopted(&ln, e)
 	case blocklist.ModeSet:
-		ln.Event, ln.Text = "mode", fmt.Sprintf("mode %s, says %s", e.Mode, ln.Actor)
-		if e.Actor == blocklist.EngineActor {
-			ln.Severity, ln.Text = Warning, "auto mode stopped itself; mode review"
-			if e.ACL != "" {
-				ln.ACL, ln.Text = e.ACL, "auto mode stopped itself for "+e.ACL
-			}
-		}
+		tellMode(&ln, e)
 	case blocklist.Drifted, blocklist.Returned:
 		l.tellDrift(&ln, e)
 	case blocklist.Started:
@@ -121,6 +100,47 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		return
 	}
 	l.line(ln)
+}
+
+// tellTime is how a line gives the end of something.
+const tellTime = "2006-01-02 15:04 MST"
+
+// tellLife says what has become of a block by the word of somebody.
+func tellLife(e blocklist.Event, b blocklist.Block, actor string) (event, text string) {
+	switch e.Kind {
+	case blocklist.Approved:
+		return "approved", fmt.Sprintf("%s approved by %s until %s", b.What(), actor, e.Expires.UTC().Format(tellTime))
+	case blocklist.Denied:
+		return "denied", fmt.Sprintf("%s denied by %s", b.What(), actor)
+	case blocklist.Revoked:
+		return "revoked", fmt.Sprintf("%s revoked by %s", b.What(), actor)
+	case blocklist.Undid:
+		return "undone", fmt.Sprintf("the last decision about %s is taken back by %s: it is %s again", b.What(), actor, b.State)
+	case blocklist.Restored:
+		return "approved", fmt.Sprintf("%s to be put back, says %s", b.Prefix, actor)
+	case blocklist.Expired:
+		return "expired", fmt.Sprintf("%s expired", b.What())
+	case blocklist.Pinned:
+		return "pinned", fmt.Sprintf("%s pinned by %s: it comes before everything and does not expire", b.Prefix, actor)
+	case blocklist.Unpinned:
+		return "unpinned", fmt.Sprintf("%s unpinned by %s; it ends %s", b.Prefix, actor, e.Expires.UTC().Format(tellTime))
+	case blocklist.Snoozed:
+		return "snoozed", fmt.Sprintf("%s put off by %s until %s", b.What(), actor, e.Expires.UTC().Format(tellTime))
+	case blocklist.Woken:
+		return "woken", fmt.Sprintf("%s asked again, says %s", b.What(), actor)
+	}
+	return "", ""
+}
+
+func tellMode(ln *LogLine, e blocklist.Event) {
+	ln.Event, ln.Text = "mode", fmt.Sprintf("mode %s, says %s", e.Mode, ln.Actor)
+	if e.Actor != blocklist.EngineActor {
+		return
+	}
+	ln.Severity, ln.Text = Warning, "auto mode stopped itself; mode review"
+	if e.ACL != "" {
+		ln.ACL, ln.Text = e.ACL, "auto mode stopped itself for "+e.ACL
+	}
 }
 
 // bump counts an event, unless it is history.

@@ -36,7 +36,7 @@ func (p UndoPlan) Text() string {
 	b, a := p.Block, p.After
 	switch {
 	case a.State == blocklist.Active && b.State != blocklist.Active:
-		return fmt.Sprintf("%s is blocked again until %s", b.Prefix, a.Expires.UTC().Format("2006-01-02 15:04 MST"))
+		return fmt.Sprintf("%s is blocked again until %s", b.Prefix, a.Expires.UTC().Format(tellTime))
 	case b.State == blocklist.Active && a.State != blocklist.Active:
 		return fmt.Sprintf("the deny entries of %s are removed; it is %s again", b.Prefix, a.State)
 	case a.Pinned != b.Pinned:

@@ -18,7 +18,7 @@ func (m *Model) detailPane(w, h int) []string {
 	m.scroll[paneDetail] = max(0, min(m.scroll[paneDetail], len(text)-(h-1)))
 	right := ""
 	if hidden := len(text) - (h - 1) - m.scroll[paneDetail]; hidden > 0 {
-		right = fmt.Sprintf("%d more lines, tab and j", hidden)
+		right = plural(hidden, "more line", "more lines") + ", tab and j"
 	}
 	out := []string{m.rule(w, title, m.pane == paneDetail, right)}
 	for i := range max(h-1, 0) {
