@@ -128,6 +128,9 @@ func TestObserveWritesNothing(t *testing.T) {
 		if len(r.fw.Writes()) != 0 || len(s.Proposals) != 0 || s.Alerts[0].Sightings[0].Outcome != blocklist.OutcomeIgnored {
 			t.Errorf("observe mode did something: %+v", s.Alerts[0])
 		}
+		if ls := r.lines("observed"); len(ls) != 1 || ls[0].Prefix.String() != "203.0.113.7/32" || ls[0].Alert != "a1" || !strings.Contains(ls[0].Reason, "would block") {
+			t.Errorf("what it would do is told as %+v", ls)
+		}
 		r.stop()
 	})
 }

@@ -57,10 +57,7 @@ func (l *loop) tell(seq uint64, e blocklist.Event) {
 		bump(&c.Alerts)
 		return
 	case blocklist.Sighted:
-		if e.Sighting.Outcome == blocklist.OutcomeRefused && !e.Sighting.Again {
-			bump(&c.Refused)
-			l.tellRefused(ln, e)
-		}
+		l.tellSighted(ln, e)
 		return
 	case blocklist.Dismissed:
 		l.tellDismissed(ln, e)
@@ -150,16 +147,27 @@ func (l *loop) bump(n *int, e blocklist.Event) {
 	}
 }
 
-func (l *loop) tellRefused(ln LogLine, e blocklist.Event) {
+// tellSighted tells of an address that is guarded, or that only observe mode keeps
+// from a proposal, once for each alert.
+func (l *loop) tellSighted(ln LogLine, e blocklist.Event) {
 	s := e.Sighting
-	ln.Event, ln.Severity = "refused", Warning
+	switch {
+	case s.Again:
+		return
+	case s.Outcome == blocklist.OutcomeRefused:
+		l.bump(&l.view.counts.Refused, e)
+		ln.Event, ln.Severity, ln.Text = "refused", Warning, fmt.Sprintf("%s refused", s.Addr)
+	case s.Observing:
+		ln.Event, ln.Text = "observed", fmt.Sprintf("%s %s only observed", s.Addr, s.Direction)
+	default:
+		return
+	}
 	ln.Prefix = netip.PrefixFrom(s.Addr, s.Addr.BitLen())
 	ln.Direction, ln.Alert = toFirewall(s.Direction), s.Alert
 	if st, ok := l.list.Alert(s.Alert); ok {
 		ln.RuleID = st.Note.RuleID
 	}
 	ln.Reason = first(s.Reasons)
-	ln.Text = fmt.Sprintf("%s refused", s.Addr)
 	l.line(ln)
 }
 
