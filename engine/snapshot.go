@@ -264,7 +264,7 @@ type LogLine struct {
 	Seq       uint64 // of the journal record, 0 when it is not recorded
 	At        time.Time
 	Severity  Severity
-	Event     string // poll, proposed, refused, approved, denied, blocked, unblocked, expired, waiting, drift, fault, mode
+	Event     string // such as proposed or blocked; docs/operating.md explains each
 	Text      string // one cleaned line
 	Actor     string
 	Block     blocklist.ID
