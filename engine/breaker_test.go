@@ -11,6 +11,8 @@ import (
 
 	"selfprotect/blocklist"
 	"selfprotect/firewall"
+	"selfprotect/journal"
+	"selfprotect/journal/journaltest"
 	"selfprotect/policy"
 )
 
@@ -258,6 +260,37 @@ func TestStrangersInOurRange(t *testing.T) {
 		if live := r.fw.ACL(acl1); !slices.Contains(live.Entries, e) {
 			t.Errorf("it was touched: %v", live.Entries)
 		}
+		r.stop()
+	})
+}
+
+// TestStopIsHeardAtTheLastMoment: another process stops auto mode between the
+// judgement of an alert and its record; what is judged then is asked for.
+func TestStopIsHeardAtTheLastMoment(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, policy.Auto)
+		r.start()
+		r.wait(time.Minute)
+		armed := true
+		r.log.Hook = func(op string, _ int) journaltest.Fault {
+			if op == "append" && armed {
+				armed = false
+				stop, err := stopEvent(time.Now().UTC(), "", "a limit").Encode()
+				if err != nil {
+					t.Error(err)
+				}
+				if _, err := r.log.Append(context.Background(), journal.Seq(r.log.Len()), stop); err != nil {
+					t.Error(err)
+				}
+			}
+			return journaltest.None
+		}
+		r.src.add(outbound("a1", "203.0.113.7"))
+		s := r.wait(time.Minute)
+		if armed || !s.Stopped || len(s.Proposals) != 1 {
+			t.Errorf("stopped: %t, %d proposals, %d blocks", s.Stopped, len(s.Proposals), len(s.Blocks))
+		}
+		r.wantOurs()
 		r.stop()
 	})
 }

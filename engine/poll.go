@@ -145,7 +145,10 @@ func (l *loop) observe(ctx context.Context, alerts []alert.Alert) {
 	for i, a := range alerts {
 		found[i] = finding{alert: a, indicators: alert.Indicators(a)}
 	}
-	if err := l.judge(ctx, found, l.policy.Judge); err != nil {
+	// The policy is asked anew for each attempt to record: the mode may have been set
+	// by another process meanwhile.
+	judge := func(a alert.Alert, in alert.Indicator) policy.Verdict { return l.policy.Judge(a, in) }
+	if err := l.judge(ctx, found, judge); err != nil {
 		l.note(err)
 		l.pollBroken = true // what was not recorded must be read again
 	}
