@@ -153,7 +153,7 @@ func (w *simWorld) rest() {
 	w.calm = true
 	w.windows = simWindows{awake: w.windows.awake}
 	w.ship.set(0, 1)
-	w.src.down = time.Time{}
+	w.down = time.Time{}
 	w.fw.setQuota(0)
 	w.note("the faults stop")
 	if d := time.Until(w.windows.awake); d > 0 {
@@ -212,7 +212,7 @@ func (w *simWorld) atRest() {
 	for _, id := range simACLs {
 		w.restOf(id, leader)
 	}
-	for _, a := range w.src.alerts {
+	for _, a := range w.alerts {
 		if _, ok := w.shadow.Alert(a.ID); !ok && time.Since(a.CreatedAt) < 3*time.Hour {
 			w.fail("alert %s was missed", a.ID)
 		}

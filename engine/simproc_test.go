@@ -111,7 +111,8 @@ func (w *simWorld) config(p *simProc) Config {
 		w.t.Fatal(err)
 	}
 	log := mortalLog{w.log, p.g, flip}
-	return Config{Source: &simFeed{simSource: w.src, given: map[string]int{}}, Health: w.src.health, Firewall: mortalWall{w.fw.client(w), p.g, w.log, flip, w}, ACLs: acls,
+	source, health := w.src.feed()
+	return Config{Source: source, Health: health, Firewall: mortalWall{w.fw.client(w), p.g, w.log, flip, w}, ACLs: acls,
 		Journal: log, Checkpoints: log, Policy: pol, Guarded: w.guarded, MaxTTL: simMaxTTL,
 		Limits: w.odds.limits, Slots: Slots{Margin: 20, Price: 5, Collateral: w.odds.collateral},
 		Holder: fmt.Sprintf("%s@here:%d", p.name, p.lives), Now: w.ship.now}

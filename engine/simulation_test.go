@@ -131,7 +131,7 @@ type simWorld struct {
 
 	fw   simWall
 	log  *journaltest.Memory
-	src  *simSource
+	src  simFeeder
 	ship *simMachine // the machine that the processes run on
 	runs []*simProc
 
@@ -142,6 +142,8 @@ type simWorld struct {
 	failed bool
 	trace  hash.Hash
 	counts map[string]int
+	alerts []simAlert // so far
+	down   time.Time  // until when the alert source answers with errors
 
 	// What the oracle knows.
 	shadow   *blocklist.List
@@ -291,6 +293,9 @@ func newSimWorld(t *testing.T, seed uint64) *simWorld {
 	w.ship = &simMachine{w: w, rate: 1, since: time.Now()}
 	w.log.Now = w.ship.now
 	w.src = &simSource{w: w}
+	if seed%wireEvery == wireEvery/2 || seed%wireEvery == wireEvery-1 {
+		w.src = newWireSource(w)
+	}
 	w.runs = []*simProc{newSimProc(w, 0), newSimProc(w, 1)}
 	return w
 }

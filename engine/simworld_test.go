@@ -25,7 +25,7 @@ var faultKinds = []string{
 	"crash", "clean stop", "start refused", "lost answer", "server error", "late request", "stale read", "read error", "throttled",
 	"quota sinks", "rights revoked", "clock step", "clock rate", "sleep", "append failed", "append unsure", "disk full", "bit flip",
 	"source down", "paging broken", "alert again", "alert late", "alert grows", "person removes", "person adds", "other program reverts",
-	"guard grows", "guard unsure", "read over the wire", "write over the wire",
+	"guard grows", "guard unsure", "read over the wire", "write over the wire", "poll over the wire",
 	"asked for by a person", "snoozed", "woken", "allowed", "disallowed", "adopted", "overridden", "override ended", "offered after observing",
 }
 
@@ -91,12 +91,23 @@ func (w *simWorld) latency() time.Duration {
 	return time.Millisecond + w.upTo(150*time.Millisecond)
 }
 
-// simSource is the alert source.
+// simFeeder is the alert source, as the world fills it.
+type simFeeder interface {
+	add(a simAlert)
+	again(a simAlert) // something more of an alert that is there
+	feed() (Source, func() SourceHealth)
+}
+
+// simSource is an alert source in memory: most seeds run on it, as it is fast.
 type simSource struct {
 	w      *simWorld
 	alerts []simAlert
-	next   int
-	down   time.Time // until when
+}
+
+func (s *simSource) add(a simAlert)   { s.alerts = append(s.alerts, a) }
+func (s *simSource) again(a simAlert) { s.add(a) }
+func (s *simSource) feed() (Source, func() SourceHealth) {
+	return &simFeed{simSource: s, given: map[string]int{}}, s.health
 }
 
 // simAlert is an alert that shows at a time, and may be whole only later.
@@ -116,7 +127,7 @@ func (s *simSource) health() SourceHealth {
 func (s *simSource) Alerts(_ context.Context, since time.Time) iter.Seq2[alert.Alert, error] {
 	w := s.w
 	return func(yield func(alert.Alert, error) bool) {
-		if time.Now().Before(s.down) {
+		if time.Now().Before(w.down) {
 			yield(alert.Alert{}, errors.New("503 service unavailable"))
 			return
 		}
@@ -186,8 +197,6 @@ func (f *simFeed) Alerts(ctx context.Context, since time.Time) iter.Seq2[alert.A
 }
 
 func (w *simWorld) newAlert() {
-	s := w.src
-	s.next++
 	addr := func() string {
 		switch w.rng.IntN(8) {
 		case 0, 1:
@@ -199,7 +208,7 @@ func (w *simWorld) newAlert() {
 		}
 		return fmt.Sprintf("203.0.%d.%d", 113+w.rng.IntN(6), 1+w.rng.IntN(12))
 	}
-	a := simAlert{Alert: outbound(fmt.Sprint("alert-", s.next), addr(), addr()), shows: time.Now()}
+	a := simAlert{Alert: outbound(fmt.Sprint("alert-", len(w.alerts)+1), addr(), addr()), shows: time.Now()}
 	a.AgentID = fmt.Sprint("agent-", w.rng.IntN(5))
 	if w.chance(0.2) {
 		for i := range a.Events {
@@ -215,15 +224,16 @@ func (w *simWorld) newAlert() {
 		a.whole = time.Now().Add(w.upTo(20 * time.Minute))
 		w.count("alert grows")
 	case 2:
-		if len(s.alerts) > 0 {
-			old := s.alerts[w.rng.IntN(len(s.alerts))]
+		if len(w.alerts) > 0 {
+			old := w.alerts[w.rng.IntN(len(w.alerts))]
 			if time.Since(old.CreatedAt) < 30*time.Minute {
-				s.alerts = append(s.alerts, old)
+				w.src.again(old)
 				w.count("alert again")
 			}
 		}
 	}
-	s.alerts = append(s.alerts, a)
+	w.alerts = append(w.alerts, a)
+	w.src.add(a)
 }
 
 // guarded is what the keeper looks up.
@@ -496,7 +506,7 @@ func (w *simWorld) badLuck() {
 		w.bitFlip()
 	case 8:
 		w.count("source down")
-		w.src.down = now.Add(w.upTo(10 * time.Minute))
+		w.down = now.Add(w.upTo(10 * time.Minute))
 	case 9:
 		w.growGuard()
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -69,6 +70,9 @@ type Config struct {
 	// later, proxies from the environment, and timeouts. Redirects are never
 	// followed.
 	HTTP http.RoundTripper
+	// Jitter draws how much of half a pause between two attempts is left out, from 0
+	// to d. Nil: at random.
+	Jitter func(d time.Duration) time.Duration
 	// Timeout bounds one attempt, body included. 0: DefaultTimeout.
 	Timeout time.Duration
 	// MaxBody is the largest answer accepted, in bytes. 0: DefaultMaxBody.
@@ -105,6 +109,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.RuleIDs = slices.Compact(cfg.RuleIDs)
 	if cfg.RequestsPerMinute < 0 || cfg.Overlap < 0 || cfg.Window < 0 || cfg.Timeout < 0 || cfg.MaxBody < 0 {
 		return cfg, fmt.Errorf("alert API: requests a minute, overlap, window, timeout and body size must not be negative")
+	}
+	if cfg.Jitter == nil {
+		cfg.Jitter = func(d time.Duration) time.Duration { return rand.N(d + 1) }
 	}
 	setDefault(&cfg.RequestsPerMinute, DefaultRequestsPerMinute)
 	setDefault(&cfg.Overlap, DefaultOverlap)

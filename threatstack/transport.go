@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -89,7 +88,7 @@ func (k *call) do(ctx context.Context, target string) (status int, header http.H
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		RetryWaitMin: retryMin, RetryWaitMax: retryMax, RetryMax: again,
-		CheckRetry: checkRetry, Backoff: backoff, ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		CheckRetry: checkRetry, Backoff: k.c.backoff, ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -114,9 +113,9 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 }
 
 // backoff doubles from lo to hi, half of it at random.
-func backoff(lo, hi time.Duration, attempt int, _ *http.Response) time.Duration {
+func (c *Client) backoff(lo, hi time.Duration, attempt int, _ *http.Response) time.Duration {
 	d := min(lo<<attempt, hi)
-	return d/2 + rand.N(d/2+1)
+	return d - c.cfg.Jitter(d/2)
 }
 
 // RoundTrip makes one attempt, and a second one when the server says, and
