@@ -53,7 +53,7 @@ selfprotect demo --serve-only`,
 	f.BoolVar(&o.headless, "headless", false, "write lines instead of opening the console")
 	f.BoolVar(&o.json, "json", false, "write one JSON object a line")
 	f.DurationVar(&o.forTime, "for", 0, "end by itself after this time")
-	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark, mono or safe")
+	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark, mono, safe or ansi")
 	f.StringVar(&o.flags.Mode, "mode", "", "observe, review or auto (default review, auto with --headless)")
 	f.Uint64Var(&d.seed, "seed", 1, "the same seed tells the same story")
 	f.Float64Var(&d.pace, "pace", 1, "how fast the story is told; 2 is twice as fast")

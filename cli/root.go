@@ -69,7 +69,7 @@ selfprotect --headless --json --mode auto --watchrule RULE --aws-acl-id ACL`,
 	f.BoolVar(&o.json, "json", false, "write one JSON object a line (with --headless or without a terminal)")
 	f.BoolVar(&o.readOnly, "read-only", false, "change nothing in AWS")
 	f.DurationVar(&o.forTime, "for", 0, "end by itself after this time")
-	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark, mono or safe")
+	f.StringVar(&o.flags.Theme, "theme", "", "auto, light, dark, mono, safe or ansi")
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("selfprotect {{.Version}}\n")
 	root.AddCommand(newDemo(h), newDrill(h), newNotify(h), newCheck(h), newPlan(h), newReview(h), newBlock(h), newUnblock(h), newPin(h), newUnpin(h), newAllow(h), newUndo(h), newHistory(h),

@@ -205,7 +205,7 @@ func NotifyEvents() []string {
 
 // UI says how the console looks.
 type UI struct {
-	Theme string // auto, light, dark, mono, safe
+	Theme string // auto, light, dark, mono, safe, ansi
 	FPS   int
 	// Production are patterns of profiles, accounts and ACL names or ids that the
 	// header marks; * stands for any text.

@@ -85,7 +85,7 @@ func TestFlagMistakes(t *testing.T) {
 		"--profile: must not be empty or hold control characters",
 		`--region: must be an AWS region, found "here"; write it like eu-west-1`,
 		"--state: must not be empty or hold control characters",
-		`--theme: must be "auto", "light", "dark", "mono" or "safe", found "pink"`,
+		`--theme: must be "auto", "light", "dark", "mono", "safe" or "ansi", found "pink"`,
 		"--watchrule: must be the id of a rule: at most 200 characters, no blanks",
 		"TS_API_ENDPOINT: must not hold a user or password; set TS_USER_ID and TS_API_KEY",
 	}

@@ -111,13 +111,13 @@ func changes(insert int) []change {
 // bytesOf runs the real program in a bubble and gives for each kind of change the
 // bytes that it sends in full colour. The console's own clock stands, so
 // that no age changes beside.
-func bytesOf(t *testing.T, w, h int) map[string]int {
+func bytesOf(t *testing.T, theme string, w, h int) map[string]int {
 	out := map[string]int{}
 	synctest.Test(t, func(t *testing.T) {
 		var to counter
 		now := &clock{t: t0}
 		updates := make(chan *engine.Snapshot)
-		m := New(Config{Updates: updates, Console: &console{}, Theme: "dark", Now: now.now, Location: time.UTC})
+		m := New(Config{Updates: updates, Console: &console{}, Theme: theme, Now: now.now, Location: time.UTC})
 		p := tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(&to), tea.WithColorProfile(colorprofile.TrueColor), tea.WithWindowSize(w, h), tea.WithFPS(30), tea.WithoutSignalHandler())
 		done := make(chan struct{})
 		go func() { _, _ = p.Run(); close(done) }()
@@ -152,15 +152,18 @@ func bytesOf(t *testing.T, w, h int) map[string]int {
 // Where the list has lines of its own an inserted row scrolls them. Beside the ACL
 // no terminal can: what differs between a row and the next is sent for every line.
 func TestBytes(t *testing.T) {
-	for _, x := range []struct{ w, h, insert int }{{79, 24, 700}, {120, 40, 1400}} {
-		got := bytesOf(t, x.w, x.h)
+	for _, x := range []struct {
+		theme        string
+		w, h, insert int
+	}{{"dark", 79, 24, 700}, {"dark", 120, 40, 1400}, {"ansi", 79, 24, 600}, {"ansi", 120, 40, 600}} {
+		got := bytesOf(t, x.theme, x.w, x.h)
 		for _, c := range append(changes(x.insert), change{name: "start", most: 12_000}, change{name: "a second passes", most: 100}) {
-			t.Logf("%dx%d %-16s %5d bytes, at most %d", x.w, x.h, c.name, got[c.name], c.most)
+			t.Logf("%s %dx%d %-16s %5d bytes, at most %d", x.theme, x.w, x.h, c.name, got[c.name], c.most)
 			if got[c.name] > c.most {
-				t.Errorf("%dx%d: %s: %d bytes, the budget is %d", x.w, x.h, c.name, got[c.name], c.most)
+				t.Errorf("%s %dx%d: %s: %d bytes, the budget is %d", x.theme, x.w, x.h, c.name, got[c.name], c.most)
 			}
 			if c.most > 0 && got[c.name] == 0 {
-				t.Errorf("%dx%d: %s: nothing was sent", x.w, x.h, c.name)
+				t.Errorf("%s %dx%d: %s: nothing was sent", x.theme, x.w, x.h, c.name)
 			}
 		}
 	}

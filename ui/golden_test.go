@@ -111,7 +111,7 @@ func TestGoldenFrames(t *testing.T) {
 				set(s)
 				golden(t, fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), s.frame())
 				// The words are the same in every theme: nothing is told by colour alone.
-				for _, theme := range []string{"light", "mono", "safe"} {
+				for _, theme := range []string{"light", "mono", "safe", "ansi"} {
 					other := newScreen(t, size[0], size[1], func(c *Config) { c.Theme = theme })
 					set(other)
 					if other.frame() != s.frame() {
@@ -133,7 +133,7 @@ func TestThemes(t *testing.T) {
 	failing.Sources[0].Err, failing.ACLs[0].ReadAt = "alert API: no answer", t0.Add(-10*time.Minute)
 	failing.Problems = []engine.Problem{{Severity: engine.Fault, Text: "alert API: no answer", Hint: "polling goes on"}}
 	states["-failing"] = failing
-	for _, name := range []string{"dark", "light", "mono", "safe"} {
+	for _, name := range []string{"dark", "light", "mono", "safe", "ansi"} {
 		for state, snap := range states {
 			s := newScreen(t, 80, 24, func(c *Config) { c.Theme, c.Production = name, []string{"no match"} })
 			s.show(snap)

@@ -46,7 +46,7 @@ func commands() []command {
 	}
 }
 
-func themeNames() []string { return []string{"auto", "light", "dark", "mono", "safe"} }
+func themeNames() []string { return []string{"auto", "light", "dark", "mono", "safe", "ansi"} }
 
 func findCommand(name string) *command {
 	for _, c := range commands() {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // paint is a style made ready: what stands before and after the text. Styling a
@@ -97,8 +98,11 @@ func paletteOf(name string, dark bool) palette {
 // newTheme gives a theme; dark says what the terminal's background is, for the
 // names that leave it open.
 func newTheme(name string, dark bool) theme {
-	if name == "mono" {
+	switch name {
+	case "mono":
 		return monoTheme()
+	case "ansi":
+		return ansiTheme()
 	}
 	s := lipgloss.NewStyle
 	p := paletteOf(name, dark)
@@ -114,6 +118,24 @@ func newTheme(name string, dark bool) theme {
 		linked: on(p.ink, p.linked),
 		auto:   badge(p.warn), review: badge(p.good), observe: badge(p.observe), stopped: badge(p.bad),
 		brand: strong(p.focus), key: fg(p.focus), production: newPaint(s().Bold(true).Foreground(p.productionText).Background(p.production)),
+	}
+}
+
+// ansiTheme keeps to the colours that the terminal itself has been given: its own
+// text and background, and cyan, yellow, red and magenta. Of the sixteen it uses
+// neither black, white nor the bright ones, which some schemes make a background.
+func ansiTheme() theme {
+	s := lipgloss.NewStyle
+	fg := func(c ansi.BasicColor) lipgloss.Style { return s().Foreground(c) }
+	good, warn, bad := fg(ansi.Cyan), fg(ansi.Yellow), fg(ansi.Red).Bold(true)
+	faint, bold := newPaint(s().Faint(true)), newPaint(s().Bold(true))
+	badge := func(c lipgloss.Style) paint { return newPaint(c.Reverse(true).Bold(true)) }
+	return theme{
+		dim: faint, bold: bold, title: bold, focus: newPaint(good.Bold(true)), header: faint, rule: faint, spark: newPaint(good),
+		good: newPaint(good), warn: newPaint(warn), bad: newPaint(bad), ours: newPaint(good), foreign: faint,
+		cursor: badge(s()), cursorIdle: newPaint(s().Underline(true)), linked: newPaint(good.Reverse(true)),
+		auto: badge(warn), review: badge(good), observe: badge(s()), stopped: badge(bad),
+		brand: newPaint(good.Bold(true)), key: newPaint(good), production: badge(fg(ansi.Magenta)),
 	}
 }
 

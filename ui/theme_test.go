@@ -5,7 +5,9 @@ import (
 	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -186,6 +188,25 @@ func TestNoRedGreenPair(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestAnsiThemeIsTheTerminals holds that the theme sets no colour of its own, and
+// none of those that schemes use as a background.
+func TestAnsiThemeIsTheTerminals(t *testing.T) {
+	told := map[string]bool{}
+	for name, p := range paints(newTheme("ansi", true)) {
+		for _, m := range regexp.MustCompile(`\x1b\[([\d;]*)m`).FindAllStringSubmatch(p.on, -1) {
+			for code := range strings.SplitSeq(m[1], ";") {
+				if !slices.Contains([]string{"1", "2", "4", "7", "31", "33", "35", "36"}, code) {
+					t.Errorf("%s sets %s", name, code)
+				}
+			}
+		}
+		told[p.on] = true
+	}
+	if len(told) < 10 {
+		t.Errorf("only %d styles differ", len(told))
 	}
 }
 

@@ -43,7 +43,7 @@ type Config struct {
 	Open    func() (engine.Console, <-chan *engine.Snapshot, error)
 	Actor   string // who decides, user@host
 	Title   string // such as demo; may be empty
-	Theme   string // auto, light, dark, mono or safe
+	Theme   string // auto, light, dark, mono, safe or ansi
 	ASCII   bool   // nothing beyond ASCII
 	NoColor bool
 	FPS     int // frames a second at most; 0 is 20

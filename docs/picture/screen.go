@@ -80,6 +80,9 @@ func (c *cell) apply(params string) {
 			c.under = false
 		case n == 27:
 			c.reversed = false
+		case n >= 30 && n <= 37:
+			rgb := basic(n - 30)
+			c.fg = &rgb
 		case n == 39:
 			c.fg = nil
 		case n == 49:
@@ -94,4 +97,11 @@ func (c *cell) apply(params string) {
 			i += 4
 		}
 	}
+}
+
+// basic gives the first eight colours as xterm has them, made a little lighter for
+// a dark ground.
+func basic(n int) color.RGBA {
+	return [8]color.RGBA{{0x00, 0x00, 0x00, 255}, {0xE0, 0x4A, 0x4A, 255}, {0x4F, 0xB8, 0x4F, 255}, {0xD0, 0xB0, 0x2F, 255},
+		{0x5C, 0x8F, 0xE6, 255}, {0xC8, 0x6C, 0xC8, 255}, {0x3F, 0xB8, 0xC4, 255}, {0xD8, 0xD8, 0xD8, 255}}[n]
 }
