@@ -83,7 +83,7 @@ type Named struct {
 }
 
 // Observing gives the addresses that only observe mode has kept from a proposal, of
-// alerts made after a time, the oldest first.
+// alerts made after a time, the newest first.
 func (l *List) Observing(after time.Time) []Named {
 	var out []Named
 	for _, st := range l.Alerts() {
