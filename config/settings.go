@@ -97,7 +97,9 @@ func (l *loader) schema() *schema {
 	}
 }
 
-func theme(p *string) setting { return choice("theme", p, "auto", "light", "dark", "mono", "safe", "ansi") }
+func theme(p *string) setting {
+	return choice("theme", p, "auto", "light", "dark", "mono", "safe", "ansi")
+}
 
 // presence is how the console makes itself known beside its screen.
 func presence(u *UI) []setting {
