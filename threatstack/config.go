@@ -72,7 +72,7 @@ type Config struct {
 	HTTP http.RoundTripper
 	// Jitter draws how much of half a pause between two attempts is left out, from 0
 	// to d. Nil: at random.
-	Jitter func(d time.Duration) time.Duration
+	Jitter func(d time.Duration) time.Duration `json:"-"`
 	// Timeout bounds one attempt, body included. 0: DefaultTimeout.
 	Timeout time.Duration
 	// MaxBody is the largest answer accepted, in bytes. 0: DefaultMaxBody.
