@@ -2,10 +2,12 @@ package cli
 
 import (
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -13,11 +15,26 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestMain(m *testing.M) {
+// tests runs them, where this is not the program that they start.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	flag.Parse()
+	// They wait for programs more than they work.
+	atOnce := flag.Lookup("test.parallel").Value
+	if n := runtime.GOMAXPROCS(0); atOnce.String() == strconv.Itoa(n) {
+		if err := atOnce.Set(strconv.Itoa(3 * n)); err != nil {
+			panic(err) // it is a number
+		}
+	}
 	// What is started from here takes a SIGHUP also when the tests run under nohup,
 	// whose programs rightly ignore it.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
-	testscript.Main(m, map[string]func(){
+	return m.M.Run()
+}
+
+func TestMain(m *testing.M) {
+	testscript.Main(tests{m}, map[string]func(){
 		"selfprotect": func() { os.Exit(Main(os.Args[1:], Process())) },
 	})
 }
