@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -269,12 +270,9 @@ func TestStrangersInOurRange(t *testing.T) {
 func TestStopIsHeardAtTheLastMoment(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, policy.Auto)
-		r.start()
-		r.wait(time.Minute)
-		armed := true
+		var armed atomic.Bool // the hook runs in the goroutine of the loop
 		r.log.Hook = func(op string, _ int) journaltest.Fault {
-			if op == "append" && armed {
-				armed = false
+			if op == "append" && armed.Swap(false) {
 				stop, err := stopEvent(time.Now().UTC(), "", "a limit").Encode()
 				if err != nil {
 					t.Error(err)
@@ -285,9 +283,12 @@ func TestStopIsHeardAtTheLastMoment(t *testing.T) {
 			}
 			return journaltest.None
 		}
+		r.start()
+		r.wait(time.Minute)
+		armed.Store(true)
 		r.src.add(outbound("a1", "203.0.113.7"))
 		s := r.wait(time.Minute)
-		if armed || !s.Stopped || len(s.Proposals) != 1 {
+		if armed.Load() || !s.Stopped || len(s.Proposals) != 1 {
 			t.Errorf("stopped: %t, %d proposals, %d blocks", s.Stopped, len(s.Proposals), len(s.Blocks))
 		}
 		r.wantOurs()
