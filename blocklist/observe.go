@@ -85,11 +85,16 @@ type Named struct {
 // Observing gives the addresses that only observe mode has kept from a proposal, of
 // alerts made after a time, the newest first.
 func (l *List) Observing(after time.Time) []Named {
-	var out []Named
-	for _, st := range l.Alerts() {
-		if !st.Note.CreatedAt.After(after) || st.Archive != nil || !st.Dismissed.IsZero() {
-			continue
+	var open []*AlertState // few of all alerts, so they are sorted apart
+	for _, st := range l.alerts {
+		if st.Note.CreatedAt.After(after) && st.Archive == nil && st.Dismissed.IsZero() &&
+			slices.ContainsFunc(st.Sightings, func(s Sighting) bool { return s.Observing }) {
+			open = append(open, st)
 		}
+	}
+	slices.SortFunc(open, newestFirst)
+	var out []Named
+	for _, st := range open {
 		n := st.Note
 		a := alert.Alert{ID: n.ID, RuleID: n.RuleID, Title: n.Title, Severity: n.Severity, CreatedAt: n.CreatedAt, AgentID: n.AgentID}
 		for _, s := range st.Sightings {
